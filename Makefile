@@ -1,0 +1,58 @@
+# Every target makes the environment that it needs: only python3.11, pip and make must be there.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+OUT ?= out
+
+.PHONY: help demo test check bench train-weights format clean
+help:
+	@echo "make demo           continue the bundled clip and draw the comparison into $(OUT)/"
+	@echo "make test           run the tests"
+	@echo "make check          format, lint, types, layers and tests: all that must hold"
+	@echo "make bench          measure against every baseline on held-out shots"
+	@echo "make train-weights  rebuild the shipped weights from the allowed footage"
+	@echo "make format         put the code into the house format"
+
+# Three stages, each on top of the one before, so that the demo downloads no more than it uses.
+$(VENV)/.run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+# This metric asks for torchvision, which it does not use and which pulls another torch.
+$(VENV)/.bench: $(VENV)/.run
+	$(PIP) install --quiet --no-deps stlpips-pytorch==0.0.2
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.bench
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.run
+	@mkdir -p $(OUT)
+	$(BIN)/kineo predict src/kineograph/assets/clip.mp4 --seconds 1 --out $(OUT)/demo.mp4 \
+		--compare $(OUT)/demo.png
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.bench
+	$(BIN)/kineo bench predict --out $(OUT)/bench
+
+train-weights: $(VENV)/.bench
+	$(BIN)/python -m kineograph.train
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(OUT) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

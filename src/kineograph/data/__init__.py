@@ -1,0 +1,1 @@
+"""Training footage: fetched, split by shot, cut into clips, and simulated."""

@@ -1,0 +1,132 @@
+"""Batches come in order and are the same for any number of workers."""
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from kineograph.data.augment import Frames
+from kineograph.data.clips import Source, rng_for
+
+Prepare = Callable[[Frames, np.random.Generator], dict[str, np.ndarray]]
+PREPARE_STREAM = 1
+
+
+class Batch(NamedTuple):
+    """Clips, the index of each, and what `prepare` made of each, stacked."""
+
+    frames: UInt8[Tensor, "b t c h w"]
+    indices: Int64[Tensor, " b"]
+    extra: dict[str, Tensor]
+
+    def to(self, device: torch.device | str) -> "Batch":
+        extra = {name: value.to(device, non_blocking=True) for name, value in self.extra.items()}
+        return Batch(self.frames.to(device, non_blocking=True), self.indices, extra)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches from a source; `batches(position)` goes on from that batch, without end.
+
+    Clip `i` of batch `n` is clip `(n * world + rank) * batch_size + i` of the source.
+    `prepare(clip, rng)` runs beside the source and may compute more arrays per clip (motion,
+    say). With num_workers = 0 all is done in the caller's thread; else in that many spawned
+    processes, so source and prepare must then be importable, not lambdas.
+    """
+
+    source: Source
+    batch_size: int
+    seed: int = 0
+    prepare: Prepare | None = None
+    num_workers: int = 1
+    num_ahead: int = 3
+    rank: int = 0
+    world: int = 1
+
+    def __call__(self, position: int = 0) -> Iterator[Batch]:
+        if self.num_workers == 0:
+            return (as_batch(self.arrays(n)) for n in counted(position))
+        return prefetched(self, position)
+
+    def arrays(self, position: int) -> dict[str, np.ndarray]:
+        """One batch as arrays."""
+        first = (position * self.world + self.rank) * self.batch_size
+        return stacked([self.one(index) for index in range(first, first + self.batch_size)])
+
+    def one(self, index: int) -> dict[str, np.ndarray]:
+        clip = self.source(self.seed, index)
+        rng = rng_for(self.seed, index, PREPARE_STREAM)
+        made = self.prepare(clip, rng) if self.prepare else {}
+        return {"frames": clip, "indices": np.array(index), **made}
+
+
+def counted(first: int) -> Iterator[int]:
+    while True:
+        yield first
+        first += 1
+
+
+def stacked(clips: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Clips as one array per name; frames turn from `t h w c` to `t c h w`."""
+    batch = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
+    batch["frames"] = np.ascontiguousarray(np.moveaxis(batch["frames"], -1, 2))
+    return batch
+
+
+def as_batch(arrays: dict[str, np.ndarray]) -> Batch:
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return Batch(tensors.pop("frames"), tensors.pop("indices"), tensors)
+
+
+def prefetched(batches: Batches, position: int) -> Iterator[Batch]:
+    """Batches made ahead of time by spawned processes, handed out in order.
+
+    Processes, not threads: small numpy calls hold the interpreter's lock, and a training step
+    in eager mode asks for that lock at every operation.
+    """
+    waiting: deque[Future[dict[str, np.ndarray]]] = deque()
+    pool = ProcessPoolExecutor(
+        batches.num_workers, get_context("spawn"), initializer=start_worker, initargs=(batches,)
+    )
+    try:
+        for number in counted(position):
+            waiting.append(pool.submit(worker_batch, number))
+            if len(waiting) >= batches.num_workers + batches.num_ahead:
+                yield as_batch(waiting.popleft().result())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_in_worker: dict[str, Batches] = {}
+
+
+def start_worker(batches: Batches) -> None:
+    """Readies a worker: one thread of its own, deaf to Ctrl-C, and gone when its parent is."""
+    _in_worker["batches"] = batches
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """A killed parent cannot tell its workers to stop, so they watch it."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def worker_batch(number: int) -> dict[str, np.ndarray]:
+    return _in_worker["batches"].arrays(number)

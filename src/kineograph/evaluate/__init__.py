@@ -1,0 +1,1 @@
+"""Baselines, measures and the bench: what the model is held against."""

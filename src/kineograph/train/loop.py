@@ -1,0 +1,389 @@
+"""One loop trains any model on any objective, and a killed run goes on as if never stopped."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from kineograph import scale
+from kineograph.data.loader import Batch
+from kineograph.train import checkpoint, ema, optimise, precision
+from kineograph.train.log import RunLog
+from kineograph.train.watch import (
+    HeldOut,
+    Meter,
+    Objective,
+    Pictures,
+    held_out_numbers,
+    write_picture,
+)
+
+BatchesFrom = Callable[[int], Iterator[Batch]]
+MAX_ROLLBACKS = 3
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to train. `steps` shapes the learning rate; `minutes` only ends the run early."""
+
+    steps: int
+    minutes: float | None = None
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    rate_shape: optimise.RateShape = "cosine"
+    warmup_steps: int = 100
+    decay_share: float = 0.2
+    ema_decay: float = 0.999
+    clip_norm: float = 1.0
+    accumulate: int = 1
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
+    device: str = "cpu"
+    seed: int = 0
+    checkpoint_every: int = 500
+    keep: int = 3
+    held_out_every: int = 500
+    pictures_every: int = 500
+    log_every: int = 20
+    bad_steps: int = 5
+    flops_per_clip: float | None = None
+    tensorboard: bool = True
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a run went: shares are of wall time, and of the GEMM rate measured in this run."""
+
+    step: int
+    loss: float
+    finished: bool
+    seconds: float
+    clips_per_second: float
+    wait_share: float
+    gemm_share: float | None
+    precision: precision.Precision
+
+
+class Step(nn.Module):
+    """The model and its objective as one call, which is what data parallel training wraps."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model, self.objective = model, objective
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.objective(self.model, batch, generator)
+
+
+@dataclass
+class Run:
+    """A run under way: what a checkpoint holds, and what is built around it."""
+
+    model: nn.Module
+    step_module: nn.Module
+    optimizer: Optimizer
+    ema: checkpoint.Tensors
+    options: FitOptions
+    precision: precision.Precision
+    ranks: scale.Ranks
+    folder: Path
+    step: int = 0
+    position: int = 0
+    bad: int = 0
+    rollbacks: int = 0
+    seconds_before: float = 0.0
+    kept_step: int = -1
+    loss: float = math.nan
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.options.device)
+
+
+def fit(
+    model: nn.Module,
+    objective: Objective,
+    batches: BatchesFrom,
+    options: FitOptions,
+    out: Path,
+    *,
+    held_out: HeldOut | None = None,
+    pictures: Pictures | None = None,
+    optimizer: optimise.MakeOptimizer | None = None,
+    ranks: scale.Ranks | None = None,
+) -> FitResult:
+    """Trains the model in place, and leaves checkpoints, log and pictures in `out`.
+
+    batches(position) yields batches from that position on, the same ones every time (see
+    kineograph.data.loader.Batches). Where `out` holds checkpoints the run goes on from the
+    newest whole one, and comes out the same to the last digit as if never stopped. A signal
+    (Ctrl-C, SIGTERM) ends it after the step at hand, with a checkpoint.
+    ValueError where the checkpoint is of another model or seed, or the loss stays not finite.
+    """
+    run = begin(model, objective, options, out, optimizer, ranks or scale.Ranks())
+    stream, meter, window = batches(run.position), Meter(), Meter()
+    with (
+        RunLog(
+            out if run.ranks.leads else out / f"rank-{run.ranks.rank}",
+            run.step,
+            options.steps,
+            options.tensorboard and run.ranks.leads,
+            options.quiet or not run.ranks.leads,
+        ) as log,
+        stopped_by_signal() as stop,
+    ):
+        while run.step < options.steps and not ended(run, meter, stop):
+            numbers = one_step(run, stream, (meter, window))
+            log.write(run.step, numbers, run.step % options.log_every == 0)
+            if run.step % options.log_every == 0:
+                window = report(run, log, window, numbers)
+            if run.ranks.leads:
+                look(run, log, held_out, pictures)
+            if run.step % options.checkpoint_every == 0:
+                keep(run, meter)
+        keep(run, meter)
+    if close := getattr(stream, "close", None):
+        close()
+    return result(run, meter)
+
+
+def begin(
+    model: nn.Module,
+    objective: Objective,
+    options: FitOptions,
+    out: Path,
+    make: optimise.MakeOptimizer | None,
+    ranks: scale.Ranks,
+) -> Run:
+    """A run at step 0, or where its newest whole checkpoint left it."""
+    folder = out / "checkpoints"
+    saved = checkpoint.load_latest(folder)
+    device = torch.device(options.device)
+    model.to(device).train()
+    make = make or (
+        lambda m: optimise.adamw(m, options.learning_rate, options.weight_decay, options.betas)
+    )
+    wanted = saved.scalars["precision"]["name"] if saved else options.precision
+    run = Run(
+        model=model,
+        step_module=scale.data_parallel(Step(model, objective), ranks),
+        optimizer=make(model),
+        ema=ema.started(model),
+        options=options,
+        precision=precision.choose(device, wanted),
+        ranks=ranks,
+        folder=folder,
+    )
+    if saved:
+        resume(run, saved)
+    if options.compile:
+        scale.compiled(model)
+    if not saved:
+        keep(run, Meter())
+    return run
+
+
+def resume(run: Run, saved: checkpoint.Checkpoint) -> None:
+    """Puts everything back, to the bit."""
+    if saved.scalars["seed"] != run.options.seed:
+        raise ValueError(
+            f"The run in {run.folder.parent} has seed {saved.scalars['seed']}, not "
+            f"{run.options.seed}: give that seed, or another folder."
+        )
+    put_back(run, saved)
+    for name in ("position", "bad", "rollbacks", "seconds_before"):
+        setattr(run, name, saved.scalars[name])
+    run.step = run.kept_step = saved.step
+    checkpoint.restore_random_state(saved.random, run.device)
+
+
+def put_back(run: Run, saved: checkpoint.Checkpoint) -> None:
+    """Weights, their mean, and the optimizer, from a checkpoint."""
+    checkpoint.restore(checkpoint.tensors_of(run.model), saved.model)
+    checkpoint.restore(run.ema, saved.ema)
+    run.optimizer.load_state_dict(
+        checkpoint.unpack_optimizer(saved.optimizer, saved.scalars["optimizer"])
+    )
+
+
+def keep(run: Run, meter: Meter) -> None:
+    """Writes a checkpoint of the run, unless it has written this step."""
+    if run.ranks.leads and run.kept_step != run.step:
+        moments, numbers = checkpoint.pack_optimizer(run.optimizer.state_dict())
+        scalars: dict[str, Any] = {
+            "position": run.position,
+            "bad": run.bad,
+            "rollbacks": run.rollbacks,
+            "seconds_before": run.seconds_before + meter.seconds,
+            "seed": run.options.seed,
+            "precision": asdict(run.precision),
+            "optimizer": numbers,
+            "options": asdict(run.options),
+            "torch": torch.__version__,
+        }
+        state = checkpoint.Checkpoint(
+            run.step,
+            checkpoint.tensors_of(run.model),
+            run.ema,
+            moments,
+            checkpoint.random_state(run.device),
+            scalars,
+        )
+        checkpoint.save(run.folder, state, run.options.keep)
+    run.kept_step = run.step
+    scale.wait(run.ranks)
+
+
+def one_step(run: Run, stream: Iterator[Batch], meters: Sequence[Meter]) -> dict[str, float]:
+    """One optimizer step; skipped where its loss or its gradient is not finite."""
+    rate = optimise.set_rate(run.optimizer, rate_share(run))
+    loss, parts = gathered(run, stream, meters)
+    norm = float(optimise.clipped_norm(run.model, run.options.clip_norm))
+    run.loss = float(scale.mean(loss, run.ranks))
+    run.step += 1
+    if math.isfinite(run.loss) and math.isfinite(norm):
+        run.optimizer.step()
+        ema.update(run.ema, run.model, ema.decay_at(run.step, run.options.ema_decay))
+        run.bad = run.rollbacks = 0
+    else:
+        skip(run)
+    run.optimizer.zero_grad(set_to_none=True)
+    told = {name: float(value) for name, value in parts.items()}
+    return {"loss": run.loss, "rate": rate, "gradient_norm": norm, **told}
+
+
+def gathered(
+    run: Run, stream: Iterator[Batch], meters: Sequence[Meter]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The gradient over `accumulate` batches; gives their mean loss and the last one's parts."""
+    losses, parts = [], {}
+    for _ in range(run.options.accumulate):
+        batch = waited_for(stream, meters).to(run.device)
+        loss, parts = scored(run.step_module, batch, run)
+        (loss / run.options.accumulate).backward()
+        losses.append(loss.detach())
+        run.position += 1
+    return torch.stack(losses).mean(), parts
+
+
+def rate_share(run: Run) -> float:
+    options = run.options
+    return optimise.rate_at(
+        run.step, options.steps, options.rate_shape, options.warmup_steps, options.decay_share
+    )
+
+
+def waited_for(stream: Iterator[Batch], meters: Sequence[Meter]) -> Batch:
+    """The next batch; the meters learn how long it took."""
+    start = time.perf_counter()
+    batch = next(stream)
+    for meter in meters:
+        meter.waited += time.perf_counter() - start
+        meter.clips += len(batch.frames)
+    return batch
+
+
+def scored(module: nn.Module, batch: Batch, run: Run) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of a batch. Its randomness depends on (seed, position, rank) and nothing else."""
+    generator = torch.Generator(run.device)
+    generator.manual_seed(folded(run.options.seed, run.position, run.ranks.rank))
+    with precision.autocast(run.device, run.precision.name):
+        return module(batch, generator)
+
+
+def folded(*numbers: int) -> int:
+    """One seed from several numbers; neighbours are unrelated."""
+    digest = blake2b(repr(numbers).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def skip(run: Run) -> None:
+    """Passes over a bad step; after several in a row, goes back to the last checkpoint's weights.
+
+    The data go on, so that the same batches are not met again.
+    """
+    run.bad += 1
+    if run.bad < run.options.bad_steps:
+        return
+    saved = checkpoint.load_latest(run.folder)
+    if saved is None or run.rollbacks == MAX_ROLLBACKS:
+        raise ValueError(
+            f"The loss is {run.loss} at step {run.step} and has not been finite for "
+            f"{run.bad * (run.rollbacks + 1)} steps: lower the learning rate, or look at the data."
+        )
+    put_back(run, saved)
+    run.bad, run.rollbacks = 0, run.rollbacks + 1
+
+
+def ended(run: Run, meter: Meter, stop: threading.Event) -> bool:
+    """Whether time is up or a signal came, for any process."""
+    limit = run.options.minutes
+    late = limit is not None and run.seconds_before + meter.seconds > 60 * limit
+    return scale.any_of(late or stop.is_set(), run.ranks, run.device)
+
+
+def report(run: Run, log: RunLog, window: Meter, numbers: Mapping[str, float]) -> Meter:
+    """Tells loss and speed since the last report; returns a new window."""
+    shares = window.shares(run.options.flops_per_clip, run.precision.rate)
+    log.write(run.step, shares)
+    note = f"loss {numbers['loss']:.4g}  {shares['clips_per_second']:.1f} clips/s"
+    note += f"  waits {shares['wait_share']:.0%}"
+    if "gemm_share" in shares:
+        note += f"  GEMM {shares['gemm_share']:.0%}"
+    log.tell(run.step, note, as_line=True)
+    return Meter()
+
+
+def look(run: Run, log: RunLog, held_out: HeldOut | None, pictures: Pictures | None) -> None:
+    """At their steps: the held-out numbers and the pictures, both with the mean weights."""
+    last = run.step == run.options.steps
+    if held_out and (last or run.step % run.options.held_out_every == 0):
+        with ema.applied(run.ema, run.model) as model:
+            log.write(run.step, held_out_numbers(model, held_out, run.device, run.precision.name))
+    if pictures and (last or run.step % run.options.pictures_every == 0):
+        with ema.applied(run.ema, run.model) as model, torch.no_grad():
+            for name, picture in pictures(model).items():
+                log.picture(run.step, name, picture)
+                write_picture(run.folder.parent / f"{name}-{run.step:08d}.png", picture)
+
+
+def result(run: Run, meter: Meter) -> FitResult:
+    shares = meter.shares(run.options.flops_per_clip, run.precision.rate)
+    return FitResult(
+        step=run.step,
+        loss=run.loss,
+        finished=run.step >= run.options.steps,
+        seconds=run.seconds_before + meter.seconds,
+        clips_per_second=shares["clips_per_second"],
+        wait_share=shares["wait_share"],
+        gemm_share=shares.get("gemm_share"),
+        precision=run.precision,
+    )
+
+
+@contextmanager
+def stopped_by_signal() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, where this thread may listen to signals."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(name, lambda *_: stop.set()) for name in names]
+    try:
+        yield stop
+    finally:
+        for name, handler in zip(names, before, strict=True):
+            signal.signal(name, handler)

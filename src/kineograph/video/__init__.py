@@ -1,0 +1,36 @@
+"""Films come in and go out here: any file that FFmpeg reads, exact in time, colour and size."""
+
+from kineograph.video.formats import CODECS_OF, QUALITIES, SOUND_OF
+from kineograph.video.info import MAX_FRAME_PX, MAX_SIDE_PX, VideoError, VideoInfo
+from kineograph.video.reading import (
+    Clip,
+    clip_from_array,
+    count_frames,
+    probe,
+    read,
+    rgb_frame,
+    source_frames,
+    stream,
+)
+from kineograph.video.recipe import read_recipe
+from kineograph.video.writing import Writer
+
+__all__ = [
+    "CODECS_OF",
+    "MAX_FRAME_PX",
+    "MAX_SIDE_PX",
+    "QUALITIES",
+    "SOUND_OF",
+    "Clip",
+    "VideoError",
+    "VideoInfo",
+    "Writer",
+    "clip_from_array",
+    "count_frames",
+    "probe",
+    "read",
+    "read_recipe",
+    "rgb_frame",
+    "source_frames",
+    "stream",
+]
