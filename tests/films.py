@@ -3,6 +3,7 @@
 import subprocess
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import imageio_ffmpeg
@@ -52,7 +53,9 @@ def film(
     """Encode the frames as they are; the times default to 24 frames a second."""
     lossless = {"libx264": {"qp": "0"}, "libvpx-vp9": {"lossless": "1"}}
     with av.open(str(path), "w", options=muxer or {}) as out:
-        video = out.add_stream(codec, rate=Fraction(24), options=options or lossless.get(codec, {}))
+        video: Any = out.add_stream(
+            codec, rate=Fraction(24), options=options or lossless.get(codec, {})
+        )
         video.width, video.height = frames[0].width, frames[0].height
         video.pix_fmt = frames[0].format.name
         video.time_base = video.codec_context.time_base = tick
@@ -62,7 +65,7 @@ def film(
             video.codec_context.color_range = span
         if rotation is not None:
             video.set_display_rotation(rotation)
-        sound = out.add_stream(sound_codec, rate=48000) if sound_seconds else None
+        sound: Any = out.add_stream(sound_codec, rate=48000) if sound_seconds else None
         if sound:
             sound.layout = "mono"
         for index, frame in enumerate(frames):
@@ -75,7 +78,7 @@ def film(
     return path
 
 
-def _tone(out, sound, seconds: float) -> None:
+def _tone(out: Any, sound: Any, seconds: float) -> None:
     wave = np.sin(np.arange(int(seconds * 48000)) * 0.05).astype(np.float32)
     for start in range(0, len(wave), 960):
         part = wave[None, start : start + 960]
@@ -114,7 +117,7 @@ def times(path: Path) -> list[Fraction]:
     """When each frame is shown, in seconds, by PyAV alone."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
-        return [f.pts * f.time_base for f in container.decode(video)]
+        return [(f.pts or 0) * (f.time_base or Fraction(1)) for f in container.decode(video)]
 
 
 def by_ffmpeg(path: Path, width: int, height: int) -> np.ndarray:

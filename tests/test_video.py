@@ -24,8 +24,18 @@ from films import (
     textured,
     times,
 )
-from kineograph import video
-from kineograph.video import Writer, count_frames, probe, read, read_recipe, source_frames, stream
+from kineograph.video import (
+    Writer,
+    count_frames,
+    probe,
+    read,
+    read_recipe,
+    reading,
+    source_frames,
+    stream,
+)
+from kineograph.video.info import Orientation
+from kineograph.video.reading import turned, unturned
 
 PATCH_PX = 16
 
@@ -159,6 +169,14 @@ def test_given_times_are_kept_and_new_frames_follow_at_the_rate(
     assert all(abs(b - a - 1 / info.fps) <= worst for a, b in pairwise(seen[11:]))
 
 
+def test_a_rate_that_the_source_clock_cannot_tell_is_exact_too(tmp_path: Path) -> None:
+    source = simple(tmp_path / "a.mp4", tick=Fraction(1, 24))
+    assert (Fraction(1, 25) / probe(source).time_base).denominator > 1
+    with Writer(tmp_path / "b.mp4", like=probe(source), fps=25) as writer:
+        writer.write(torch.zeros(5, 3, 32, 48))
+    assert times(tmp_path / "b.mp4") == [Fraction(t, 25) for t in range(5)]
+
+
 EXACT = [
     ("yuv420p", "libx264", "b.mp4", {}),
     ("yuv422p10le", "libx264", "b.mov", {}),
@@ -276,19 +294,19 @@ def test_a_turned_film_continues_turned(tmp_path: Path, name: str) -> None:
 def test_mirrored_matrices_are_understood() -> None:
     stored_picture = torch.arange(6.0).reshape(1, 2, 3)
     unit = 65536
-    mirrored = video.info.Orientation.from_matrix((-unit, 0, 0, 0, unit, 0, 0, 0, 0))
-    shown = video.reading.turned(stored_picture, mirrored)
+    mirrored = Orientation.from_matrix((-unit, 0, 0, 0, unit, 0, 0, 0, 0))
+    shown = turned(stored_picture, mirrored)
     assert shown.tolist() == [[[2.0, 1.0, 0.0], [5.0, 4.0, 3.0]]]
-    transposed = video.info.Orientation.from_matrix((0, unit, 0, unit, 0, 0, 0, 0, 0))
-    shown = video.reading.turned(stored_picture, transposed)
+    transposed = Orientation.from_matrix((0, unit, 0, unit, 0, 0, 0, 0, 0))
+    shown = turned(stored_picture, transposed)
     assert shown.tolist() == [[[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]]
-    assert torch.equal(video.reading.unturned(shown, transposed), stored_picture)
+    assert torch.equal(unturned(shown, transposed), stored_picture)
 
 
 def packets(path: Path) -> list[tuple[Fraction, bytes]]:
     with av.open(str(path)) as container:
         found = [p for p in container.demux(audio=0) if p.size]
-        return [(p.pts * p.time_base, bytes(p)) for p in found]
+        return [((p.pts or 0) * p.time_base, bytes(p)) for p in found]
 
 
 @pytest.mark.parametrize("name", ["b.mp4", "b.mov", "b.mkv"])
@@ -383,7 +401,7 @@ def test_the_end_of_a_long_film_is_found_without_decoding_it(
 ) -> None:
     path = simple(tmp_path / "a.mp4", 400, 16, 16, options={"bf": "2", "g": "24"})
     expected = read(path).frames[-5:]
-    monkeypatch.setattr(video.reading, "_all_frames", None)  # to decode all would now fail
+    monkeypatch.setattr(reading, "_all_frames", None)  # to decode all would now fail
     assert torch.equal(read(path, last=5).frames, expected)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -328,9 +329,10 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, name: str, more: dict
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "1.png").write_text("keep me")
     before = sorted(tmp_path.rglob("*"))
+    given: dict[str, Any] = {"width": 16, "height": 16, "fps": 24} | more
     with (
         refused(why),
-        Writer(tmp_path / name, **{"width": 16, "height": 16, "fps": 24} | more) as writer,
+        Writer(tmp_path / name, **given) as writer,
     ):
         writer.write(FRAMES)
     assert sorted(tmp_path.rglob("*")) == before

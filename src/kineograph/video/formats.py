@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from av.video.format import VideoFormat
-
 from kineograph.video import colour
 from kineograph.video.info import PICTURE_SUFFIXES, VideoError, VideoInfo, is_pattern
 
@@ -180,9 +178,10 @@ def _fits(layout: str, codec: str, width: int, height: int) -> bool:
         return True
     if codec == "h265" and min(width, height) < _H265_MIN_SIDE_PX:
         return False
-    # With RGB and 4:4:4 each pixel has its own chroma.
-    odd_width = width % 2 and ("420" in layout or "422" in layout)
-    return not odd_width and not (height % 2 and "420" in layout)
+    # With RGB and 4:4:4 each pixel has its own chroma; grey is decoded as 4:2:0.
+    halved = "420" in layout or layout.startswith("gray")
+    odd_width = width % 2 and (halved or "422" in layout)
+    return not odd_width and not (height % 2 and halved)
 
 
 def _lossy(codec: str, quality: str, like: VideoInfo | None, width: int, height: int) -> Plan:
@@ -194,7 +193,7 @@ def _lossy(codec: str, quality: str, like: VideoInfo | None, width: int, height:
     elif layout not in _HOLDS[codec] or colour.is_rgb(layout):
         layout = "rgb24" if codec == "gif" else "yuv420p"
     if not _fits(layout, codec, width, height):
-        layout = layout.replace("420", "444").replace("422", "444")
+        layout = layout.replace("420", "444").replace("422", "444").replace("gray", "yuv444p")
     return _planned(codec, layout, like, width, height, _lossy_options(codec, quality))
 
 
@@ -235,8 +234,3 @@ def _lossy_options(codec: str, quality: str) -> dict[str, str]:
         "vp9": {"crf": "15" if high else "34", "b": "0", "cpu-used": "4", "row-mt": "1"},
         "prores": {"profile": "hq" if high else "standard"},
     }.get(codec, {})
-
-
-def layout_bits(pix_fmt: str) -> int:
-    """Bits of the first component."""
-    return VideoFormat(pix_fmt).components[0].bits

@@ -1,0 +1,1 @@
+"""Models know nothing of tasks, of training, or of the machine that they run on."""

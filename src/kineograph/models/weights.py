@@ -1,0 +1,67 @@
+"""Weights are safetensors with a card inside, and are found by name; nothing in them is run."""
+
+import json
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from kineograph.models.net import Kineo, Shape
+
+SHIPPED = "kineo-small"
+
+
+def save(model: Kineo, path: Path, card: dict[str, Any]) -> None:
+    """Writes the weights in float16, with the shape and the card, aside and then in place."""
+    tensors = {k: v.detach().half().contiguous().cpu() for k, v in model.state_dict().items()}
+    aside = path.with_name(f".{path.name}.part")
+    about = {"shape": json.dumps(model.shape.numbers()), "card": json.dumps(card)}
+    save_file(tensors, aside, metadata=about)
+    aside.replace(path)
+
+
+def load(name: str = SHIPPED) -> Kineo:
+    """The model in a .safetensors file, or a shipped one by its name; float32, ready to answer.
+
+    ValueError if there is no such file, or it holds something else.
+    """
+    path = path_of(name)
+    try:
+        with safe_open(path, "pt") as file:
+            shape = Shape(**json.loads((file.metadata() or {})["shape"]))
+            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        with torch.random.fork_rng(devices=[]):
+            model = Kineo(shape)
+        model.load_state_dict(tensors)
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not hold a kineograph model: {_first(error)}.") from error
+    return model.eval().requires_grad_(False)
+
+
+def card(name: str = SHIPPED) -> dict[str, Any]:
+    """What the model was made from, as it says itself."""
+    with safe_open(path_of(name), "pt") as file:
+        return json.loads((file.metadata() or {}).get("card", "{}"))
+
+
+def digest(name: str = SHIPPED) -> str:
+    """The SHA-256 of the file, which names the model in recipes."""
+    return sha256(path_of(name).read_bytes()).hexdigest()
+
+
+def path_of(name: str) -> Path:
+    """Where the weights of that name, or in that file, are."""
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        path = Path(str(files("kineograph") / "assets" / f"{name}.safetensors"))
+    if not path.is_file():
+        raise ValueError(f"There is no model {name!r}: give a .safetensors file or {SHIPPED!r}.")
+    return path
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]
