@@ -180,9 +180,7 @@ class Kineo(nn.Module):
         x = self.spread(x + enlarged(self.look_around(x), 2))
         return rearrange(x, "b (t c) h w -> b t c h w", t=self.shape.num_frames)
 
-    def _plan(
-        self, per_frame: Tensor, sources: "_Sources", here: Tensor, tried: Tensor
-    ) -> Plan:
+    def _plan(self, per_frame: Tensor, sources: "_Sources", here: Tensor, tried: Tensor) -> Plan:
         k = self.shape.num_moved
         reaches = _how_far_motion_may_be_wrong(sources.base)
         starts = torch.stack([sources.base] * (k - 1) + [sources.base * sources.stretch], 1)
@@ -250,9 +248,7 @@ def rehearsal(
     return torch.stack(errors, 2).flatten(0, 1)
 
 
-def foretold_past(
-    frames: Float[Tensor, "b t 3 h w"], guess: Guess
-) -> Float[Tensor, "b k 3 h w"]:
+def foretold_past(frames: Float[Tensor, "b t 3 h w"], guess: Guess) -> Float[Tensor, "b k 3 h w"]:
     """The known frames after the rehearsed one, as the guess would have foretold them."""
     num = NUM_KNOWN - 1 - REHEARSED_FROM
     ahead = reach(torch.arange(1.0, num + 1, device=frames.device)).view(1, -1, 1, 1, 1)

@@ -1,0 +1,141 @@
+"""The only meeting point of question, model and kernel: windows of frames, one after another."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from kineograph import sample, schedule
+from kineograph.flow import velocity_from_clean
+from kineograph.known import Known
+from kineograph.models.guess import NUM_KNOWN, Guess, guess_of
+from kineograph.models.net import STRIDE_PX, Kineo, Plan, render, resized
+from kineograph.shapes import Grid
+
+Progress = Callable[[int, int], None]
+"""(frames done, frames in all); what it raises stops the work."""
+WORKING_PX = 144
+"""Motion is thought out at no more than this short side, and carried out at the film's own size."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is drawn. One step gives the mean; more steps give a sample."""
+
+    steps: int = 1
+    seed: int = 0
+    working_px: int = WORKING_PX
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= 1000:
+            raise ValueError(f"steps is {self.steps}: give 1 (the mean) to 1000.")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}: give 0 to 2**63 - 1.")
+        if not 32 <= self.working_px <= 2048:
+            raise ValueError(f"working_px is {self.working_px}: give 32 to 2048.")
+
+
+def continued(
+    model: Kineo,
+    known: Float[Tensor, "t 3 h w"],
+    num_frames: int,
+    sampling: Sampling | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Float[Tensor, "3 h w"]]:
+    """The frames after `known`, one by one, at its size, in the 256 levels that a file can hold.
+
+    Windows of 8 follow one another, so memory and time per frame do not depend on how many.
+    The last 8 known frames count; fewer are taken as a film that stood still before.
+    """
+    if known.shape[0] < 1 or num_frames < 1:
+        raise ValueError(
+            f"{known.shape[0]} known frames and {num_frames} wanted: give at least 1 of both."
+        )
+    sampling = sampling or Sampling()
+    generator = torch.Generator().manual_seed(sampling.seed)
+    recent = deque(_at_least(known[-NUM_KNOWN:], NUM_KNOWN), maxlen=NUM_KNOWN)
+    size = _working_size(known.shape[-2], known.shape[-1], sampling.working_px)
+    small = deque([_sized(frame, size) for frame in recent], maxlen=NUM_KNOWN)
+    done = 0
+    while done < num_frames:
+        plan = window_plan(model, torch.stack(list(small)), sampling, generator)
+        last, before = recent[-1], recent[-2]
+        for index in range(min(plan.gates.shape[0], num_frames - done)):
+            frame = _levels(_made(plan, index, last, before))
+            recent.append(frame)
+            small.append(_sized(frame, size))
+            done += 1
+            if progress is not None:
+                progress(done, num_frames)
+            yield frame
+
+
+@torch.inference_mode()
+def window_plan(
+    model: Kineo, known: Float[Tensor, "8 3 h w"], sampling: Sampling, generator: torch.Generator
+) -> Plan:
+    """How the next window of frames is to be made, thought out at the size of `known`."""
+    h, w = known.shape[-2:]
+    grid = Grid(h, w, STRIDE_PX if min(h, w) > STRIDE_PX else 2 * STRIDE_PX)
+    padded = grid.pad(known)[None]
+    guess = guess_of(padded)
+    num_unknown = model.shape.num_frames - NUM_KNOWN
+    question = Known.exactly(padded).followed_by(num_unknown)
+    noise = torch.randn(question.frames.shape, generator=generator)
+    latest: list[Plan] = []
+
+    def velocity(latents: Tensor, sigma: Tensor) -> Tensor:
+        clean, latest[:] = _clean(model, latents, sigma, guess)
+        return velocity_from_clean(latents, clean, sigma)
+
+    levels = schedule.joint(sampling.steps, question.num_frames)
+    sample.euler(velocity, question, noise, levels)
+    plan = latest[0]
+    return Plan(grid.crop(plan.gates), grid.crop(plan.motions), grid.crop(plan.added))
+
+
+def _clean(
+    model: Kineo, latents: Tensor, sigma: Tensor, guess: Guess
+) -> tuple[Float[Tensor, "1 t 3 h w"], list[Plan]]:
+    unknown, plan = model(latents, sigma, guess)
+    return torch.cat([latents[:, :NUM_KNOWN], unknown], 1), [plan]
+
+
+@torch.inference_mode()
+def _made(plan: Plan, index: int, last: Tensor, before: Tensor) -> Float[Tensor, "3 h w"]:
+    """One frame of the plan, at the size of the frames that it is made from."""
+    one = replace(
+        plan,
+        gates=plan.gates[index : index + 1],
+        motions=plan.motions[index : index + 1],
+        added=plan.added[index : index + 1],
+    )
+    h, w = last.shape[-2:]
+    if one.gates.shape[-2:] != (h, w):
+        one = resized(one, h, w)
+    return render(one, last[None], before[None])[0]
+
+
+def _working_size(height: int, width: int, working_px: int) -> tuple[int, int]:
+    ratio = min(1.0, working_px / min(height, width))
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
+
+
+def _sized(frame: Tensor, size: tuple[int, int]) -> Tensor:
+    if frame.shape[-2:] == size:
+        return frame
+    return F.interpolate(frame[None], size, mode="area")[0]
+
+
+def _levels(frame: Tensor) -> Tensor:
+    """What an 8-bit file can hold: nothing else may become context, or small errors grow."""
+    return ((frame.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+
+
+def _at_least(frames: Tensor, count: int) -> list[Tensor]:
+    missing = count - frames.shape[0]
+    return [frames[0]] * missing + list(frames)

@@ -1,0 +1,163 @@
+"""A run is a named function; the shipped weights are made by `small`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kineograph.data import footage, shots, simulate
+from kineograph.data.augment import Frames
+from kineograph.data.clips import ClipOptions, ClipSource, fixed_clips
+from kineograph.data.loader import Batch, Batches
+from kineograph.flow import noised
+from kineograph.models import weights
+from kineograph.models.guess import NUM_KNOWN, Guess, flows
+from kineograph.models.layers import warped
+from kineograph.models.net import Kineo
+from kineograph.train import checkpoint
+from kineograph.train.loop import FitOptions, FitResult, fit
+from kineograph.train.watch import HeldOut
+
+FLOOR = 4e-5
+"""Squared error (range 2) that counts as none: half a grey level."""
+MEAN_SHARE = 0.7
+NUM_SCORED = 4
+MIX = {"film": 0.75, "camera": 0.1, "parallax": 0.08, "nonrigid": 0.04, "fast": 0.03}
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Film and simulated motion over its stills, mixed by weight."""
+
+    film: ClipSource
+    chances: tuple[tuple[str, float], ...]
+
+    def __call__(self, seed: int, index: int) -> Frames:
+        return simulate.mixed(self.film, seed, index, dict(self.chances))
+
+
+def with_flows(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """What the loader computes beside each clip."""
+    return flows(clip[:NUM_KNOWN])
+
+
+def predict_objective(
+    model: nn.Module, batch: Batch, generator: torch.Generator, mean_share: float = MEAN_SHARE
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The log of each frame's squared error, for random horizons and random noise levels.
+
+    The logarithm weighs every clip alike: with plain squared error a few fast clips own the loss
+    and the nearly still ones are spoiled. `mean_share` of the clips are asked for the mean
+    (sigma 1), the others from a noisy version, as sampling does.
+    """
+    clean = batch.frames.float() / 127.5 - 1
+    b, t = clean.shape[:2]
+    device = clean.device
+    order = torch.randperm(t - NUM_KNOWN, generator=generator, device=device)
+    which = order[:NUM_SCORED].sort().values
+    level = random_levels(b, mean_share, generator, device)
+    sigma = torch.zeros(b, t, 1, *clean.shape[-2:], device=device)
+    sigma[:, NUM_KNOWN:] = level.view(b, 1, 1, 1, 1)
+    noise = torch.randn(clean.shape, generator=generator, device=device)
+    guess = Guess(batch.extra["motion"], batch.extra["rehearsed"])
+    answer, plan = model(noised(clean, noise, sigma), sigma, guess, which)
+    truth = clean[:, NUM_KNOWN + which]
+    error = log_error(answer, truth)
+    moved = motion_error(plan.motions, clean, truth)
+    parts = {"decibels": 10 / np.log(10) * -error.mean() + 20 * np.log10(2)}
+    return error.mean() + 0.2 * moved, parts
+
+
+def random_levels(
+    b: int, mean_share: float, generator: torch.Generator, device: torch.device
+) -> Float[Tensor, " b"]:
+    """Sigma 1 for a share of the clips, else logit-normal (Esser et al., arXiv 2403.03206)."""
+    noisy = torch.sigmoid(1.2 * torch.randn(b, generator=generator, device=device) - 0.2)
+    asked_for_mean = torch.rand(b, generator=generator, device=device) < mean_share
+    return torch.where(asked_for_mean, 1.0, noisy)
+
+
+def log_error(answer: Tensor, truth: Tensor) -> Float[Tensor, "b n"]:
+    return torch.log((answer.float() - truth).square().mean((-1, -2, -3)) + FLOOR)
+
+
+def motion_error(
+    motions: Float[Tensor, "m k 2 h w"], clean: Tensor, truth: Tensor
+) -> Float[Tensor, ""]:
+    """The first learned motion alone should foretell the frame too, or it would never be used."""
+    n = truth.shape[1]
+    last = clean[:, NUM_KNOWN - 1].repeat_interleave(n, 0)
+    return log_error(warped(last, motions[:, 1]), truth.flatten(0, 1)).mean()
+
+
+def held_out_objective(
+    model: nn.Module, batch: Batch, generator: torch.Generator, level: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The same log error over all horizons at one fixed noise level."""
+    clean = batch.frames.float() / 127.5 - 1
+    sigma = torch.zeros_like(clean[:, :, :1])
+    sigma[:, NUM_KNOWN:] = level
+    noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+    guess = Guess(batch.extra["motion"], batch.extra["rehearsed"])
+    answer, _ = model(noised(clean, noise, sigma), sigma, guess)
+    return log_error(answer, clean[:, NUM_KNOWN:]).mean(), {}
+
+
+def small(out: Path, minutes: float | None = None, steps: int = 1_100) -> FitResult:
+    """The shipped predictor: Big Buck Bunny's training shots with simulated motion.
+
+    Resumes what `out` holds. `minutes` ends a sitting early; the rate's shape follows `steps`.
+    """
+    film = footage.fetch("bbb")
+    source = ClipSource(film, shots.training_shots()[:-14], ClipOptions())
+    torch.manual_seed(0)
+    model = Kineo()
+    options = FitOptions(
+        steps=steps,
+        minutes=minutes,
+        learning_rate=1e-3,
+        betas=(0.9, 0.98),
+        rate_shape="wsd",
+        decay_share=0.4,
+        checkpoint_every=200,
+        held_out_every=200,
+        seed=0,
+    )
+    batches = Batches(Mixture(source, tuple(MIX.items())), 8, prepare=with_flows)
+    return fit(model, predict_objective, batches, options, out, held_out=watched(film))
+
+
+def watched(film: np.ndarray) -> HeldOut:
+    """Training shots that the run does not train on, to watch it by; not the held-out shots."""
+    clips = fixed_clips(film, shots.training_shots()[-14:])
+    objectives = {f"sigma-{s}": partial(held_out_objective, level=s) for s in (1.0, 0.5, 0.1)}
+    return HeldOut(batches_of([np.asarray(c) for c in clips]), objectives)
+
+
+def batches_of(clips: Sequence[Frames], size: int = 8) -> list[Batch]:
+    """Fixed clips as batches, with their flows."""
+    made = []
+    for first in range(0, len(clips), size):
+        chosen = clips[first : first + size]
+        extra = [flows(clip[:NUM_KNOWN]) for clip in chosen]
+        frames = torch.from_numpy(np.stack(chosen)).permute(0, 1, 4, 2, 3).contiguous()
+        stacked = {k: torch.from_numpy(np.stack([e[k] for e in extra])) for k in extra[0]}
+        made.append(Batch(frames, torch.arange(first, first + len(chosen)), stacked))
+    return made
+
+
+def ship(run: Path, name: str, card: dict[str, object], to: Path) -> Path:
+    """The mean weights of a run's newest checkpoint, as a file that `weights.load` reads."""
+    saved = checkpoint.load_latest(run / "checkpoints")
+    if saved is None:
+        raise ValueError(f"{run} holds no checkpoint: train first.")
+    model = Kineo()
+    checkpoint.restore(checkpoint.tensors_of(model), saved.ema)
+    path = to / f"{name}.safetensors"
+    weights.save(model, path, {**card, "steps": saved.step})
+    return path
