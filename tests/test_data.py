@@ -122,7 +122,7 @@ def test_colour_that_changes_nothing_changes_nothing(source: clips.ClipSource) -
 
 
 def doubled(clip: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """A `prepare` that spawned workers can import."""
+    """A `prepare` that reads the clip and draws."""
     return {"mean": clip.mean((1, 2, 3)), "draw": rng.random(2)}
 
 

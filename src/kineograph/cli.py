@@ -46,12 +46,16 @@ class Bench:
     debug: bool = False
 
 
+COMMANDS: Any = tyro.conf.OmitSubcommandPrefixes[
+    Annotated[Predict, tyro.conf.subcommand("predict")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
+]
+
+
 def main(argv: list[str] | None = None) -> None:
     """The command `kineo`. Exit code 2 and one sentence where the user can mend something."""
     console = Console(stderr=True)
-    asked: Predict | Bench = tyro.extras.subcommand_cli_from_dict(
-        {"predict": _as_asked(Predict), "bench": _as_asked(Bench)}, prog="kineo", args=argv
-    )
+    asked = tyro.cli(COMMANDS, prog="kineo", args=argv)  # pyright: ignore[reportCallIssue, reportArgumentType]
     try:
         run_predict(asked, console) if isinstance(asked, Predict) else run_bench(asked, console)
     except (ValueError, OSError) as error:
@@ -62,15 +66,6 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         console.print("kineo: stopped; nothing was written.")
         sys.exit(130)
-
-
-def _as_asked(kind: type) -> Any:
-    def asked(options: Any) -> Any:
-        return options
-
-    asked.__doc__ = kind.__doc__
-    asked.__annotations__ = {"options": tyro.conf.OmitArgPrefixes[kind], "return": kind}
-    return asked
 
 
 def run_predict(asked: Predict, console: Console) -> None:
@@ -85,7 +80,7 @@ def run_predict(asked: Predict, console: Console) -> None:
     if out.resolve() == asked.video.resolve():
         raise ValueError(f"{out} is the film itself: give another --out.")
     num_frames = tasks.frames_in(asked.seconds, info.fps)
-    known = video.read(asked.video, last=8)
+    known = video.read(asked.video, last=min(8, video.count_frames(asked.video)))
     model = weights.load(asked.model)
     recipe = {
         "task": "predict",
@@ -118,7 +113,7 @@ def _compare(asked: Predict, model: Any, sampling: Any, console: Console) -> Non
     from kineograph import tasks, video
     from kineograph.evaluate import baselines, metrics, sheet
 
-    film = video.read(asked.video, last=16).frames
+    film = video.read(asked.video, last=min(16, video.count_frames(asked.video))).frames
     if len(film) < 3 or asked.compare is None:
         raise ValueError(f"{asked.video} has {len(film)} frames: --compare needs 3 or more.")
     known, truth = film[: (len(film) + 1) // 2], film[(len(film) + 1) // 2 :]

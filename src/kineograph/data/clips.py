@@ -45,19 +45,6 @@ class ClipSource:
                 "give longer shots or ask for shorter clips."
             )
 
-    def __getstate__(self) -> dict[str, object]:
-        """A memory map travels to another process by its path, not by its gigabytes."""
-        state = dict(self.__dict__)
-        path = getattr(self.footage, "filename", None)
-        if path and np.load(path, mmap_mode="r").shape == self.footage.shape:
-            state["footage"] = str(path)
-        return state
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        footage = state["footage"]
-        opened = np.load(footage, mmap_mode="r") if isinstance(footage, str) else footage
-        self.__dict__.update(state, footage=opened)
-
     def usable_shots(self) -> list[Shot]:
         return [shot for shot in self.shots if shot[1] - shot[0] >= self.options.num_frames]
 

@@ -1,16 +1,11 @@
 """Batches come in order and are the same for any number of workers."""
 
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
@@ -41,8 +36,8 @@ class Batches:
 
     Clip `i` of batch `n` is clip `(n * world + rank) * batch_size + i` of the source.
     `prepare(clip, rng)` runs beside the source and may compute more arrays per clip (motion,
-    say). With num_workers = 0 all is done in the caller's thread; else in that many spawned
-    processes, so source and prepare must then be importable, not lambdas.
+    say). With num_workers = 0 all is done in the caller's thread, which is best where training
+    already fills every core; else in that many threads (OpenCV lets others run meanwhile).
     """
 
     source: Source
@@ -90,43 +85,13 @@ def as_batch(arrays: dict[str, np.ndarray]) -> Batch:
 
 
 def prefetched(batches: Batches, position: int) -> Iterator[Batch]:
-    """Batches made ahead of time by spawned processes, handed out in order.
-
-    Processes, not threads: small numpy calls hold the interpreter's lock, and a training step
-    in eager mode asks for that lock at every operation.
-    """
+    """Batches made ahead of time by threads, handed out in order."""
     waiting: deque[Future[dict[str, np.ndarray]]] = deque()
-    pool = ProcessPoolExecutor(
-        batches.num_workers, get_context("spawn"), initializer=start_worker, initargs=(batches,)
-    )
+    pool = ThreadPoolExecutor(batches.num_workers, thread_name_prefix="clips")
     try:
         for number in counted(position):
-            waiting.append(pool.submit(worker_batch, number))
+            waiting.append(pool.submit(batches.arrays, number))
             if len(waiting) >= batches.num_workers + batches.num_ahead:
                 yield as_batch(waiting.popleft().result())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-_in_worker: dict[str, Batches] = {}
-
-
-def start_worker(batches: Batches) -> None:
-    """Readies a worker: one thread of its own, deaf to Ctrl-C, and gone when its parent is."""
-    _in_worker["batches"] = batches
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def end_with_parent() -> None:
-    """A killed parent cannot tell its workers to stop, so they watch it."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def worker_batch(number: int) -> dict[str, np.ndarray]:
-    return _in_worker["batches"].arrays(number)

@@ -1,4 +1,4 @@
-"""The classical answer: motion measured by optical flow, carried on, and tried on the past first."""
+"""The classical answer: motion by optical flow, carried on, and tried on the past first."""
 
 from dataclasses import dataclass
 

@@ -133,7 +133,8 @@ class Kineo(nn.Module):
 
     def _begin_at_the_guess(self) -> None:
         head = self.paint[-1]
-        assert isinstance(head, nn.Conv2d) and head.bias is not None
+        assert isinstance(head, nn.Conv2d)
+        assert head.bias is not None
         nn.init.zeros_(head.weight)
         bias = torch.zeros(self.shape.num_moved + 9, 16)
         bias[0], bias[1], bias[2], bias[3], bias[4] = -0.5, -2.0, 0.0, -1.5, -2.0
@@ -152,7 +153,7 @@ class Kineo(nn.Module):
         frames are noised by sigma: the first 8 known, then as many as the window holds. h and w
         are multiples of 16. With sigma 1 on the unknown frames the answer is their mean.
         """
-        b, t, _, h, w = frames.shape
+        b, t = frames.shape[:2]
         if which is None:
             which = torch.arange(t - NUM_KNOWN, device=frames.device)
         ahead = reach(which.float() + 1)

@@ -21,6 +21,7 @@ def save(model: Kineo, path: Path, card: dict[str, Any]) -> None:
     aside = path.with_name(f".{path.name}.part")
     about = {"shape": json.dumps(model.shape.numbers()), "card": json.dumps(card)}
     save_file(tensors, aside, metadata=about)
+    aside.chmod(0o644)
     aside.replace(path)
 
 

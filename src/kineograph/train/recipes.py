@@ -69,7 +69,7 @@ def predict_objective(
     truth = clean[:, NUM_KNOWN + which]
     error = log_error(answer, truth)
     moved = motion_error(plan.motions, clean, truth)
-    parts = {"decibels": 10 / np.log(10) * -error.mean() + 20 * np.log10(2)}
+    parts = {"decibels": 10 / np.log(10) * -error.detach().mean() + 20 * np.log10(2)}
     return error.mean() + 0.2 * moved, parts
 
 
