@@ -107,7 +107,7 @@ def test_every_weight_gets_a_gradient_once_the_heads_move() -> None:
     sigma[:, 8:] = 0.5
     guess = guess_of(film[:, :8])
     with torch.no_grad():
-        for name, weight in model.named_parameters():
+        for weight in model.parameters():
             if weight.ndim == 4 and not weight.any():
                 torch.nn.init.normal_(weight, std=0.02)
     answer, _ = model(film, sigma, guess)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from kineograph.flow import noised
 from kineograph.models import weights
 from kineograph.models.guess import NUM_KNOWN, Guess, flows
 from kineograph.models.layers import warped
-from kineograph.models.net import Kineo
+from kineograph.models.net import Kineo, Shape
 from kineograph.train import checkpoint
 from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.watch import HeldOut
@@ -82,7 +83,7 @@ def random_levels(
     return torch.where(asked_for_mean, 1.0, noisy)
 
 
-def log_error(answer: Tensor, truth: Tensor) -> Float[Tensor, "b n"]:
+def log_error(answer: Tensor, truth: Tensor) -> Float[Tensor, "*frames"]:
     return torch.log((answer.float() - truth).square().mean((-1, -2, -3)) + FLOOR)
 
 
@@ -151,12 +152,12 @@ def batches_of(clips: Sequence[Frames], size: int = 8) -> list[Batch]:
     return made
 
 
-def ship(run: Path, name: str, card: dict[str, object], to: Path) -> Path:
+def ship(run: Path, name: str, card: dict[str, Any], to: Path, shape: Shape | None = None) -> Path:
     """The mean weights of a run's newest checkpoint, as a file that `weights.load` reads."""
     saved = checkpoint.load_latest(run / "checkpoints")
     if saved is None:
         raise ValueError(f"{run} holds no checkpoint: train first.")
-    model = Kineo()
+    model = Kineo(shape)
     checkpoint.restore(checkpoint.tensors_of(model), saved.ema)
     path = to / f"{name}.safetensors"
     weights.save(model, path, {**card, "steps": saved.step})

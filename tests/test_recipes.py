@@ -1,0 +1,94 @@
+"""The objective is a fair question: it scores the unknown frames, and training lowers it."""
+
+import numpy as np
+import torch
+
+from kineograph.data.clips import ClipOptions, ClipSource
+from kineograph.data.loader import Batches
+from kineograph.models import weights
+from kineograph.models.net import Kineo
+from kineograph.train import checkpoint, recipes
+from kineograph.train.loop import FitOptions, fit
+from tests_support import TINY_SHAPE
+
+
+def footage() -> np.ndarray:
+    """Noise that slides by one pixel a frame."""
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 256, (10, 30, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+    return np.stack([wide[:72, t : t + 128] for t in range(40)])
+
+
+def batches(size: int = 2) -> Batches:
+    source = ClipSource(footage(), [(0, 40)], ClipOptions(size_px=32))
+    mixture = recipes.Mixture(source, (("film", 0.7), ("camera", 0.3)))
+    return Batches(mixture, size, prepare=recipes.with_flows, num_workers=0)
+
+
+def tiny() -> Kineo:
+    torch.manual_seed(0)
+    return Kineo(TINY_SHAPE)
+
+
+def test_the_objective_is_a_function_of_its_generator() -> None:
+    model, batch = tiny(), next(batches()(0))
+    losses = [
+        recipes.predict_objective(model, batch, torch.Generator().manual_seed(seed))[0].item()
+        for seed in (1, 1, 2)
+    ]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_the_objective_falls_where_the_answer_is_right() -> None:
+    truth = torch.rand(1, 2, 3, 8, 8)
+    right, near = recipes.log_error(truth, truth), recipes.log_error(truth + 0.1, truth)
+    assert torch.allclose(right, torch.tensor(recipes.FLOOR).log())
+    assert (near > right + 4).all()
+
+
+def test_levels_are_1_for_the_asked_share() -> None:
+    generator = torch.Generator().manual_seed(0)
+    levels = recipes.random_levels(4000, 0.7, generator, torch.device("cpu"))
+    assert abs(float((levels == 1).float().mean()) - 0.7) < 0.03
+    assert 0 < levels.min() < levels.max() <= 1
+
+
+def test_held_out_error_rises_with_the_noise_level() -> None:
+    model, batch = tiny(), next(batches()(0))
+    with torch.no_grad():
+        model.paint[-1].bias.view(-1, 16)[5] = 20  # its own picture alone
+        low, high = (
+            recipes.held_out_objective(model, batch, torch.Generator().manual_seed(0), s)[0]
+            for s in (0.02, 0.9)
+        )
+    assert low < high
+
+
+def test_a_run_learns_and_ships_its_mean_weights(tmp_path) -> None:
+    options = FitOptions(
+        steps=40,
+        learning_rate=1e-3,
+        warmup_steps=1,
+        quiet=True,
+        tensorboard=False,
+        precision="fp32",
+    )
+    fixed = next(batches(4)(100))
+    model = tiny()
+
+    def error() -> float:
+        with torch.no_grad():
+            generator = torch.Generator().manual_seed(0)
+            return float(recipes.held_out_objective(model, fixed, generator, 1.0)[0])
+
+    before = error()
+    result = fit(model, recipes.predict_objective, batches(), options, tmp_path / "run")
+    assert result.finished
+    assert error() < before
+    saved = checkpoint.load_latest(tmp_path / "run" / "checkpoints")
+    assert saved is not None
+    path = recipes.ship(tmp_path / "run", "m", {"a": 1}, tmp_path, TINY_SHAPE)
+    shipped = weights.load(str(path)).state_dict()
+    for name, value in saved.ema.items():
+        assert torch.equal(shipped[name], value.half().float()), name
+    assert weights.card(str(path)) == {"a": 1, "steps": 40}
