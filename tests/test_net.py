@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from kineograph.models import weights
-from kineograph.models.codec import Pixels
 from kineograph.models.guess import Guess, guess_of, reach
 from kineograph.models.layers import warped
 from kineograph.models.net import Kineo, Plan, render, resized
@@ -138,11 +137,6 @@ def test_what_holds_no_weights_is_refused(tmp_path, content: bytes) -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match="no model 'nothing'"):
         weights.load("nothing")
-
-
-def test_pixels_are_their_own_latents() -> None:
-    frames = torch.rand(1, 2, 3, 4, 4)
-    assert torch.equal(Pixels().decode(Pixels().encode(frames)), frames)
 
 
 def test_a_guess_holds_what_it_was_given() -> None:
