@@ -1,7 +1,7 @@
 """The only meeting point of question, model and kernel: windows of frames, one after another."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from kineograph import sample, schedule
 from kineograph.flow import velocity_from_clean
 from kineograph.known import Known
-from kineograph.models.guess import NUM_KNOWN, Guess, guess_of
+from kineograph.models.guess import NUM_KNOWN, guess_of
 from kineograph.models.net import STRIDE_PX, Kineo, Plan, render, resized
+from kineograph.sample import Progress
 from kineograph.shapes import Grid
+from kineograph.video.levels import to_8_bits
 
-Progress = Callable[[int, int], None]
-"""(frames done, frames in all); what it raises stops the work."""
 WORKING_PX = 144
 """Motion is thought out at no more than this short side, and carried out at the film's own size."""
 
@@ -57,16 +57,18 @@ def continued(
         )
     sampling = sampling or Sampling()
     generator = torch.Generator().manual_seed(sampling.seed)
-    recent = deque(_at_least(known[-NUM_KNOWN:], NUM_KNOWN), maxlen=NUM_KNOWN)
+    recent = _at_least(known[-NUM_KNOWN:], NUM_KNOWN)
     size = _working_size(known.shape[-2], known.shape[-1], sampling.working_px)
     small = deque([_sized(frame, size) for frame in recent], maxlen=NUM_KNOWN)
+    newest = recent[-2:]
     done = 0
     while done < num_frames:
         plan = window_plan(model, torch.stack(list(small)), sampling, generator)
-        last, before = recent[-1], recent[-2]
+        before, last = newest
         for index in range(min(plan.gates.shape[0], num_frames - done)):
-            frame = _levels(_made(plan, index, last, before))
-            recent.append(frame)
+            # What a file cannot hold may not become context, or small errors grow.
+            frame = to_8_bits(_made(plan, index, last, before))
+            newest = [*newest[1:], frame]
             small.append(_sized(frame, size))
             done += 1
             if progress is not None:
@@ -86,23 +88,18 @@ def window_plan(
     num_unknown = model.shape.num_frames - NUM_KNOWN
     question = Known.exactly(padded).followed_by(num_unknown)
     noise = torch.randn(question.frames.shape, generator=generator)
-    latest: list[Plan] = []
+    plan: Plan | None = None
 
     def velocity(latents: Tensor, sigma: Tensor) -> Tensor:
-        clean, latest[:] = _clean(model, latents, sigma, guess)
+        nonlocal plan
+        unknown, plan = model(latents, sigma, guess)
+        clean = torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
         return velocity_from_clean(latents, clean, sigma)
 
     levels = schedule.joint(sampling.steps, question.num_frames)
     sample.euler(velocity, question, noise, levels)
-    plan = latest[0]
+    assert plan is not None
     return Plan(grid.crop(plan.gates), grid.crop(plan.motions), grid.crop(plan.added))
-
-
-def _clean(
-    model: Kineo, latents: Tensor, sigma: Tensor, guess: Guess
-) -> tuple[Float[Tensor, "1 t 3 h w"], list[Plan]]:
-    unknown, plan = model(latents, sigma, guess)
-    return torch.cat([latents[:, :NUM_KNOWN], unknown], 1), [plan]
 
 
 @torch.inference_mode()
@@ -129,11 +126,6 @@ def _sized(frame: Tensor, size: tuple[int, int]) -> Tensor:
     if frame.shape[-2:] == size:
         return frame
     return F.interpolate(frame[None], size, mode="area")[0]
-
-
-def _levels(frame: Tensor) -> Tensor:
-    """What an 8-bit file can hold: nothing else may become context, or small errors grow."""
-    return ((frame.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
 
 
 def _at_least(frames: Tensor, count: int) -> list[Tensor]:

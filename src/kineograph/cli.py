@@ -80,7 +80,7 @@ def run_predict(asked: Predict, console: Console) -> None:
     if out.resolve() == asked.video.resolve():
         raise ValueError(f"{out} is the film itself: give another --out.")
     num_frames = tasks.frames_in(asked.seconds, info.fps)
-    known = video.read(asked.video, last=min(8, video.count_frames(asked.video)))
+    known = _ending(asked.video, 8)
     model = weights.load(asked.model)
     recipe = {
         "task": "predict",
@@ -100,7 +100,7 @@ def run_predict(asked: Predict, console: Console) -> None:
     ):
         writer.write_given(asked.video)
         task = bar.add_task("predicting", total=num_frames)
-        for frame in tasks.predicting(known.frames, num_frames, model, sampling):
+        for frame in tasks.predicting(known, num_frames, model, sampling):
             writer.write(frame[None])
             bar.advance(task)
     console.print(f"{out}: {writer.num_frames} frames, the last {num_frames} predicted.")
@@ -110,10 +110,10 @@ def run_predict(asked: Predict, console: Console) -> None:
 
 def _compare(asked: Predict, model: Any, sampling: Any, console: Console) -> None:
     """The film's own last frames, foretold from those before: ours beside truth and baselines."""
-    from kineograph import tasks, video
+    from kineograph import tasks
     from kineograph.evaluate import baselines, metrics, sheet
 
-    film = video.read(asked.video, last=min(16, video.count_frames(asked.video))).frames
+    film = _ending(asked.video, 16)
     if len(film) < 3 or asked.compare is None:
         raise ValueError(f"{asked.video} has {len(film)} frames: --compare needs 3 or more.")
     known, truth = film[: (len(film) + 1) // 2], film[(len(film) + 1) // 2 :]
@@ -130,6 +130,13 @@ def _compare(asked: Predict, model: Any, sampling: Any, console: Console) -> Non
         decibels = float(metrics.psnr(rows[name], truth).mean())
         console.print(f"  {name}: {decibels:.2f} dB on the film's own last {num} frames")
     console.print(f"{asked.compare}: the comparison.")
+
+
+def _ending(path: Path, most: int) -> Any:
+    """The last frames of a film; all of them where it is shorter."""
+    from kineograph import video
+
+    return video.read(path, last=min(most, video.count_frames(path))).frames
 
 
 def run_bench(asked: Bench, console: Console) -> None:

@@ -18,19 +18,11 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kineograph.video.levels import levels, to_8_bits
+
 Distance = Callable[[Float[Tensor, "t 3 h w"]], Float[Tensor, " t"]]
 
 PSNR_CAP_DB = 60.0  # the rounding to 8 bits alone is noise of 58.9 dB, so more means nothing
-
-
-def levels(frames: Float[Tensor, "*t c h w"]) -> Float[Tensor, "*t c h w"]:
-    """What a file would hold: clipped to [-1, 1] and rounded to 256 levels, 0 to 255."""
-    return torch.round((frames.clamp(-1, 1) + 1) * 127.5)
-
-
-def to_8_bits(frames: Float[Tensor, "*t c h w"]) -> Float[Tensor, "*t c h w"]:
-    """The same levels back in [-1, 1]."""
-    return levels(frames) / 127.5 - 1
 
 
 def squared_error(

@@ -11,7 +11,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from kineograph.evaluate.metrics import levels
+from kineograph.video.levels import levels
 
 Image = UInt8[np.ndarray, "_ _ 3"]
 

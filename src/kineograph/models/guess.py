@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from kineograph.video.levels import levels
+
 NUM_KNOWN = 8
 REHEARSED_FROM = 3
 """The guess is tried from this known frame on: frames 4 to 7 are foretold from frames 0 to 3."""
@@ -49,8 +51,7 @@ def flows(known: UInt8[np.ndarray, "t h w 3"]) -> dict[str, np.ndarray]:
 
 def guess_of(known: Float[Tensor, "b 8 3 h w"]) -> Guess:
     """The guess for frames in [-1, 1]; measured on the CPU, on 8-bit pictures."""
-    bytes_ = ((known.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    pictures = bytes_.permute(0, 1, 3, 4, 2).cpu().numpy()
+    pictures = levels(known).to(torch.uint8).permute(0, 1, 3, 4, 2).cpu().numpy()
     found = [flows(np.ascontiguousarray(clip)) for clip in pictures]
     motion, rehearsed = (
         torch.from_numpy(np.stack([one[name] for one in found])).to(known)

@@ -65,12 +65,20 @@ def render(
     plan: Plan, last: Float[Tensor, "n 3 h w"], before: Float[Tensor, "n 3 h w"]
 ) -> Float[Tensor, "n 3 h w"]:
     """The frames of a plan, made from the two last known frames at the plan's own size."""
-    answer = plan.added + plan.gates[:, :1] * last
-    num_motions = plan.motions.shape[1]
-    for k in range(num_motions):
-        source = before if k == num_motions - 1 else last
-        answer = answer + plan.gates[:, k + 1 : k + 2] * warped(source, plan.motions[:, k])
+    return _blended(plan, last, _moved(last, before, plan.motions))
+
+
+def _blended(plan: Plan, last: Tensor, moved: list[Tensor]) -> Float[Tensor, "n 3 h w"]:
+    answer = plan.added
+    for k, picture in enumerate([last, *moved]):
+        answer = answer + plan.gates[:, k : k + 1] * picture
     return answer
+
+
+def _moved(last: Tensor, before: Tensor, motions: Float[Tensor, "n k 2 h w"]) -> list[Tensor]:
+    """The last frame along each motion; along the last one, the frame before it."""
+    sources = [last] * (motions.shape[1] - 1) + [before]
+    return [warped(source, motions[:, k]) for k, source in enumerate(sources)]
 
 
 def resized(plan: Plan, height: int, width: int) -> Plan:
@@ -170,8 +178,8 @@ class Kineo(nn.Module):
             base.flatten(0, 1),
             repeat((ahead + 1) / ahead, "n -> (b n) 1 1 1", b=b),
         )
-        plan = self._plan(per_frame, sources, seen[:, todo].flatten(0, 1), tried)
-        answer = render(plan, sources.last, sources.before)
+        plan, moved = self._plan(per_frame, sources, seen[:, todo].flatten(0, 1), tried)
+        answer = _blended(plan, sources.last, moved)
         return answer.unflatten(0, (b, len(which))), plan
 
     def _codes(self, seen: Tensor, motion: Tensor, b: int) -> Float[Tensor, "b t c h8 w8"]:
@@ -181,13 +189,15 @@ class Kineo(nn.Module):
         x = self.spread(x + enlarged(self.look_around(x), 2))
         return rearrange(x, "b (t c) h w -> b t c h w", t=self.shape.num_frames)
 
-    def _plan(self, per_frame: Tensor, sources: "_Sources", here: Tensor, tried: Tensor) -> Plan:
+    def _plan(
+        self, per_frame: Tensor, sources: "_Sources", here: Tensor, tried: Tensor
+    ) -> tuple[Plan, list[Tensor]]:
         k = self.shape.num_moved
         reaches = _how_far_motion_may_be_wrong(sources.base)
         starts = torch.stack([sources.base] * (k - 1) + [sources.base * sources.stretch], 1)
         coarse = enlarged(self.move_coarse(per_frame).float(), 8)
         motions = starts + coarse.unflatten(1, (k, 2)) * reaches[:, None]
-        moved = sources.moved(motions)
+        moved = _moved(sources.last, sources.before, motions)
         inputs = [*sources.differences(moved), here, (tried + 6) / 3, tried[:, :1] - tried[:, 1:]]
         x = self.see_moved(_last(torch.cat(inputs, 1)))
         x = self.refine(_last(torch.cat([enlarged(per_frame, 2), x], 1)))
@@ -197,11 +207,12 @@ class Kineo(nn.Module):
 
     def _painted(
         self, x: Tensor, sources: "_Sources", motions: Tensor, here: Tensor, tried: Tensor
-    ) -> Plan:
+    ) -> tuple[Plan, list[Tensor]]:
+        """The plan, and the last frames moved along it."""
         k = self.shape.num_moved
         noisy, sigma = here[:, :3], here[:, 9:10]
         guided = torch.cat([sources.base[:, None], motions], 1)
-        moved = sources.moved(motions)
+        guessed, *moved = _moved(sources.last, sources.before, guided)
         told = tried[:, :1] - tried[:, 1:]
         inputs = [sources.last, *sources.differences([noisy, *moved]), told]
         x = torch.cat([x, self.see_candidates(_last(torch.cat(inputs, 1)))], 1)
@@ -212,7 +223,7 @@ class Kineo(nn.Module):
         own = out[:, k + 6 :] + (1 - sigma) * noisy
         spread = _disagreement(sources, moved)
         added = gates[:, k + 2 :] * own + 0.5 * spread * out[:, k + 3 : k + 6]
-        return Plan(gates[:, : k + 2], guided, added)
+        return Plan(gates[:, : k + 2], guided, added), [guessed, *moved]
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,11 +232,6 @@ class _Sources:
     before: Float[Tensor, "n 3 h w"]
     base: Float[Tensor, "n 2 h w"]
     stretch: Float[Tensor, "n 1 1 1"]
-
-    def moved(self, motions: Float[Tensor, "n k 2 h w"]) -> list[Tensor]:
-        """The last frame along each motion; along the last one, the frame before it."""
-        sources = [self.last] * (motions.shape[1] - 1) + [self.before]
-        return [warped(source, motions[:, k]) for k, source in enumerate(sources)]
 
     def differences(self, pictures: list[Tensor]) -> list[Tensor]:
         """What each picture changes in the last frame, plain and as the logarithm of its size."""
@@ -251,26 +257,25 @@ def rehearsal(
 
 def foretold_past(frames: Float[Tensor, "b t 3 h w"], guess: Guess) -> Float[Tensor, "b k 3 h w"]:
     """The known frames after the rehearsed one, as the guess would have foretold them."""
-    num = NUM_KNOWN - 1 - REHEARSED_FROM
-    ahead = reach(torch.arange(1.0, num + 1, device=frames.device)).view(1, -1, 1, 1, 1)
-    source = repeat(frames[:, REHEARSED_FROM], "b c h w -> (b k) c h w", k=num)
-    motions = (guess.rehearsed[:, None] * ahead).flatten(0, 1)
-    return warped(source, motions).unflatten(0, (-1, num))
+    return _carried_on(frames[:, REHEARSED_FROM], guess.rehearsed, NUM_KNOWN - 1 - REHEARSED_FROM)
+
+
+def _carried_on(
+    source: Float[Tensor, "b 3 h w"], motion: Float[Tensor, "b 2 h w"], num: int
+) -> Float[Tensor, "b k 3 h w"]:
+    """The source moved along its motion, to each of the next `num` horizons."""
+    ahead = reach(torch.arange(1.0, num + 1, device=source.device)).view(1, -1, 1, 1, 1)
+    sources = repeat(source, "b c h w -> (b k) c h w", k=num)
+    return warped(sources, (motion[:, None] * ahead).flatten(0, 1)).unflatten(0, (-1, num))
 
 
 def _seen(frames: Tensor, sigma: Tensor, guess: Guess) -> Float[Tensor, "b t 13 h w"]:
     """Per frame: itself, its change since the last known frame, what the guess says, and sigma."""
     b, t = frames.shape[:2]
     last = frames[:, NUM_KNOWN - 1 : NUM_KNOWN]
-    num = t - NUM_KNOWN
-    ahead = reach(torch.arange(1.0, num + 1, device=frames.device)).view(1, -1, 1, 1, 1)
-    moved = warped(
-        repeat(last, "b 1 c h w -> (b n) c h w", n=num),
-        (guess.motion[:, None] * ahead).flatten(0, 1),
-    ).unflatten(0, (b, num))
     guided = frames.clone()
     guided[:, REHEARSED_FROM + 1 : NUM_KNOWN] = foretold_past(frames, guess)
-    guided[:, NUM_KNOWN:] = moved
+    guided[:, NUM_KNOWN:] = _carried_on(last[:, 0], guess.motion, t - NUM_KNOWN)
     trust = torch.ones_like(sigma)
     trust[:, : REHEARSED_FROM + 1] = 0
     change, said = frames - last, (guided - last) * trust

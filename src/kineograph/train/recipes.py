@@ -56,22 +56,30 @@ def predict_objective(
     and the nearly still ones are spoiled. `mean_share` of the clips are asked for the mean
     (sigma 1), the others from a noisy version, as sampling does.
     """
-    clean = batch.frames.float() / 127.5 - 1
-    b, t = clean.shape[:2]
-    device = clean.device
+    b, t = batch.frames.shape[:2]
+    device = batch.frames.device
     order = torch.randperm(t - NUM_KNOWN, generator=generator, device=device)
     which = order[:NUM_SCORED].sort().values
     level = random_levels(b, mean_share, generator, device)
-    sigma = torch.zeros(b, t, 1, *clean.shape[-2:], device=device)
-    sigma[:, NUM_KNOWN:] = level.view(b, 1, 1, 1, 1)
-    noise = torch.randn(clean.shape, generator=generator, device=device)
-    guess = Guess(batch.extra["motion"], batch.extra["rehearsed"])
-    answer, plan = model(noised(clean, noise, sigma), sigma, guess, which)
+    clean, question = asked(batch, level.view(b, 1, 1, 1, 1), generator)
+    answer, plan = model(*question, which)
     truth = clean[:, NUM_KNOWN + which]
     error = log_error(answer, truth)
     moved = motion_error(plan.motions, clean, truth)
     parts = {"decibels": 10 / np.log(10) * -error.detach().mean() + 20 * np.log10(2)}
     return error.mean() + 0.2 * moved, parts
+
+
+def asked(
+    batch: Batch, level: float | Float[Tensor, "b 1 1 1 1"], generator: torch.Generator
+) -> tuple[Float[Tensor, "b t c h w"], tuple[Tensor, Tensor, Guess]]:
+    """The clean frames, and what the model is given: noised to `level` after the known ones."""
+    clean = batch.frames.float() / 127.5 - 1
+    sigma = torch.zeros_like(clean[:, :, :1])
+    sigma[:, NUM_KNOWN:] = level
+    noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+    guess = Guess(batch.extra["motion"], batch.extra["rehearsed"])
+    return clean, (noised(clean, noise, sigma), sigma, guess)
 
 
 def random_levels(
@@ -100,12 +108,8 @@ def held_out_objective(
     model: nn.Module, batch: Batch, generator: torch.Generator, level: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The same log error over all horizons at one fixed noise level."""
-    clean = batch.frames.float() / 127.5 - 1
-    sigma = torch.zeros_like(clean[:, :, :1])
-    sigma[:, NUM_KNOWN:] = level
-    noise = torch.randn(clean.shape, generator=generator, device=clean.device)
-    guess = Guess(batch.extra["motion"], batch.extra["rehearsed"])
-    answer, _ = model(noised(clean, noise, sigma), sigma, guess)
+    clean, question = asked(batch, level, generator)
+    answer, _ = model(*question)
     return log_error(answer, clean[:, NUM_KNOWN:]).mean(), {}
 
 
