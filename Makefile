@@ -49,6 +49,9 @@ bench: $(VENV)/.bench
 
 train-weights: $(VENV)/.bench
 	$(BIN)/python -m kineograph.train
+	$(BIN)/python -m kineograph.train vae
+	$(BIN)/python -m kineograph.train latent
+	$(BIN)/python -m kineograph.evaluate.train_article
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

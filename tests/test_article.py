@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from kineograph.data import footage, shots
+from kineograph.evaluate import train_article as recipe
 from kineograph.evaluate.article import (
     article_baseline,
+    article_card,
     load_article,
     new_article,
     save_article,
@@ -63,6 +67,40 @@ def test_saved_weights_answer_as_before(tmp_path: Path) -> None:
     torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=0)
     with pytest.raises(ValueError, match="train it first"):
         load_article(tmp_path / "none.safetensors")
+
+
+def dark_where_trained() -> np.ndarray:
+    """A film of the real one's length, white wherever the recipe must not look."""
+    value = np.full(14315, 255, np.uint8)
+    for start, end in shots.training_shots()[:-14]:
+        value[start:end] = 0
+    return np.broadcast_to(value[:, None, None, None], (len(value), 180, 320, 3))
+
+
+def test_windows_are_a_fixed_list_from_the_training_shots() -> None:
+    windows = recipe.film_windows(dark_where_trained(), 64)
+    assert windows.levels.shape == (64, 4, 128, 128, 3)
+    assert not windows.levels.any()
+    assert windows[3].shape == (4, 3, 128, 128)
+    assert (windows[3] == -1).all()
+    noise = np.random.default_rng(0).integers(0, 256, (1, 180, 320, 3), np.uint8)
+    film = np.broadcast_to(noise, (14315, 180, 320, 3))
+    first, again = (recipe.film_windows(film, 2).levels for _ in range(2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first[0], first[1])
+
+
+def test_the_recipe_writes_weights_that_say_what_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(footage, "fetch", lambda name: dark_where_trained())
+    path = tmp_path / "article.safetensors"
+    recipe.main(path, windows=3, epochs=2, number_format="fp32")
+    card = article_card(path)
+    assert card["steps"] == card["epochs"] == len(card["losses"]) == 2
+    assert card["losses"][1] < card["losses"][0]
+    assert load_article(path)(torch.rand(1, 3, 3, 128, 128)).shape == (1, 3, 128, 128)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 def test_rollout_feeds_its_own_frames_back() -> None:

@@ -3,25 +3,17 @@
 import pytest
 import torch
 
+from kineograph.models import guess as classical
 from kineograph.models import weights
-from kineograph.models.guess import Guess, guess_of, reach
-from kineograph.models.layers import warped
-from kineograph.models.net import Kineo, Plan, render, resized
-from tests_support import TINY_SHAPE
+from kineograph.models.guess import NUM_CANDIDATES, fitted, guess_of, reach
+from kineograph.models.layers import smoothed, warped
+from kineograph.models.net import Kineo, Plan, answered, render
+from tests_support import TINY_SHAPE, panning
 
 
 def tiny(seed: int = 0) -> Kineo:
     torch.manual_seed(seed)
     return Kineo(TINY_SHAPE).eval()
-
-
-def panning(num_frames: int, speed_px: float, size: int = 48) -> torch.Tensor:
-    """A smooth random picture that moves to the right."""
-    noise = torch.rand(1, 1, size + 8, size + 8, generator=torch.Generator().manual_seed(0))
-    picture = 6 * (torch.nn.functional.avg_pool2d(noise, 9, 1) - 0.5)
-    motion = torch.zeros(num_frames, 2, size, size)
-    motion[:, 0] = -speed_px * torch.arange(num_frames).float()[:, None, None]
-    return warped(picture.expand(num_frames, 3, -1, -1), motion).clamp(-1, 1)
 
 
 def test_warped_reads_where_the_motion_points() -> None:
@@ -32,11 +24,49 @@ def test_warped_reads_where_the_motion_points() -> None:
     torch.testing.assert_close(moved[..., :6, :5], picture[..., 1:7, 2:7])
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_a_whole_pixel_of_motion_is_exact_in_every_mode(mode: str) -> None:
+    picture = torch.rand(1, 3, 12, 12)
+    moved = warped(picture, torch.full((1, 2, 12, 12), 2.0), mode)
+    torch.testing.assert_close(moved[..., :8, :8], picture[..., 2:10, 2:10], atol=1e-5, rtol=0)
+
+
+def test_smoothed_is_the_mean_over_a_square() -> None:
+    picture = torch.rand(1, 1, 9, 11)
+    expected = picture[..., 2:7, 3:8].mean()
+    torch.testing.assert_close(smoothed(picture, 5)[0, 0, 4, 5], expected)
+
+
 def test_motion_fades() -> None:
-    ahead = reach(torch.arange(1.0, 9))
-    torch.testing.assert_close(ahead[:2], torch.tensor([0.9, 0.9 + 0.81]))
+    ahead = torch.tensor([reach(h) for h in range(1, 9)])
+    torch.testing.assert_close(ahead[:2], torch.tensor([0.84, 0.84 + 0.84**2]))
     assert (ahead.diff() > 0).all()
     assert (ahead.diff().diff() < 0).all()
+
+
+def test_shares_of_the_blend_sum_to_one() -> None:
+    free = torch.randn(2, NUM_CANDIDATES - 1, 3, 4)
+    shares = classical.shares(free, (24, 32))
+    torch.testing.assert_close(shares.sum(1), torch.ones(2, 24, 32))
+
+
+def test_the_blend_finds_the_one_candidate_that_always_was_right() -> None:
+    """The film repeats itself every second frame: only the still frame before the last is right."""
+    generator = torch.Generator().manual_seed(0)
+    pair = smoothed(torch.rand(2, 3, 48, 48, generator=generator), 5) * 4 - 2
+    film = pair.repeat(8, 1, 1, 1)[None]
+    no_flow = torch.zeros(1, 6, 2, 48, 48)
+    found = fitted(film[:, :8], no_flow)
+    said = answered(film[:, 7], film[:, 6], found, 1).blend[:, 0]
+    error, copied = ((x - film[:, 8]).square().mean() for x in (said, film[:, 7]))
+    assert error < 0.1 * copied  # the ridge holds it back from 0
+    assert (found.tried[:, 0, 2] < found.tried[:, 0, 0] - 2).all()
+
+
+def test_a_still_film_is_answered_by_its_picture() -> None:
+    film = panning(1, 0.0).expand(8, -1, -1, -1)[None]
+    said = answered(film[:, 7], film[:, 6], guess_of(film), 8).blend
+    torch.testing.assert_close(said, film[:, 7:8].expand_as(said), atol=2e-3, rtol=0)
 
 
 def test_flow_points_back_along_the_motion() -> None:
@@ -58,7 +88,7 @@ def test_an_untrained_model_beats_a_copy_on_a_pan() -> None:
     error = (answer[:, :2] - film[:, 8:10])[..., 8:40, 8:40].square().mean()
     copied = (film[:, 7:8] - film[:, 8:10])[..., 8:40, 8:40].square().mean()
     assert error < 0.3 * copied
-    assert plan.gates.shape == (8, 5, 48, 48)
+    assert plan.gates.shape == (8, 10, 48, 48)
 
 
 def test_the_answer_does_not_see_the_unknown_frames() -> None:
@@ -87,15 +117,26 @@ def test_chosen_horizons_are_those_of_the_whole_window() -> None:
     torch.testing.assert_close(some, whole[:, [1, 6]])
 
 
-def test_a_plan_renders_the_same_motion_at_twice_the_size() -> None:
-    gates = torch.zeros(1, 3, 16, 16)
-    gates[:, 1] = 1
-    motions = torch.full((1, 2, 2, 16, 16), 1.0)
-    plan = Plan(gates, motions, torch.zeros(1, 3, 16, 16))
-    big = resized(plan, 32, 48)
-    assert big.motions[0, 0, :, 0, 0].tolist() == pytest.approx([3.0, 2.0])
-    last = torch.rand(1, 3, 32, 48)
-    made = render(big, last, torch.zeros_like(last))
+def test_a_plan_renders_at_its_own_size_what_the_model_answered() -> None:
+    film = panning(16, 0.7)[None]
+    sigma = torch.zeros_like(film[:, :, :1])
+    sigma[:, 8:] = 1
+    with torch.no_grad():
+        answer, plan = tiny()(film, sigma, guess_of(film[:, :8]))
+        for index in (0, 5):
+            made = render(plan, index, film[0, 7], film[0, 6])
+            torch.testing.assert_close(made, answer[0, index], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("gate", [NUM_CANDIDATES, 0])
+def test_a_plan_renders_the_same_motion_at_twice_the_size(gate: int) -> None:
+    """Learned or classical, motions grow with the picture."""
+    gates = torch.zeros(1, NUM_CANDIDATES + 2, 16, 16)
+    gates[:, gate] = 1
+    motions, path = torch.full((1, 2, 2, 16, 16), 1.0), torch.full((1, 2, 16, 16), 1.0)
+    plan = Plan(gates, path, torch.ones(1), motions, torch.zeros(1, 3, 16, 16))
+    last = torch.rand(3, 32, 48)
+    made = render(plan, 0, last, torch.zeros_like(last))
     torch.testing.assert_close(made[..., :30, :45], last[..., 2:, 3:], atol=1e-5, rtol=1e-5)
 
 
@@ -137,8 +178,3 @@ def test_what_holds_no_weights_is_refused(tmp_path, content: bytes) -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match="no model 'nothing'"):
         weights.load("nothing")
-
-
-def test_a_guess_holds_what_it_was_given() -> None:
-    zero = torch.zeros(1, 2, 4, 4)
-    assert Guess(zero, zero).motion is zero

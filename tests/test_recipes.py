@@ -3,26 +3,16 @@
 import numpy as np
 import torch
 
-from kineograph.data.clips import ClipOptions, ClipSource
 from kineograph.data.loader import Batches
 from kineograph.models import weights
 from kineograph.models.net import Kineo
 from kineograph.train import checkpoint, recipes
 from kineograph.train.loop import FitOptions, fit
-from tests_support import TINY_SHAPE
-
-
-def footage() -> np.ndarray:
-    """Noise that slides by one pixel a frame."""
-    rng = np.random.default_rng(0)
-    wide = rng.integers(0, 256, (10, 30, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
-    return np.stack([wide[:72, t : t + 128] for t in range(40)])
+from tests_support import TINY_SHAPE, footage, sliding_noise
 
 
 def batches(size: int = 2) -> Batches:
-    source = ClipSource(footage(), [(0, 40)], ClipOptions(size_px=32))
-    mixture = recipes.Mixture(source, (("film", 0.7), ("camera", 0.3)))
-    return Batches(mixture, size, prepare=recipes.with_flows, num_workers=0)
+    return sliding_noise(16, size)
 
 
 def tiny() -> Kineo:
@@ -65,6 +55,29 @@ def test_held_out_error_rises_with_the_noise_level() -> None:
             for s in (0.02, 0.9)
         )
     assert low < high
+
+
+def test_rolled_on_clips_know_the_models_own_frames() -> None:
+    model, batch = tiny().eval(), next(batches()(0))
+    rolled = recipes.rolled_on(model, batch, torch.Generator().manual_seed(0))
+    assert rolled.frames.shape == batch.frames.shape
+    assert torch.equal(rolled.frames[:, :4], batch.frames[:, 4:8])
+    assert torch.equal(rolled.frames[:, 8:12], batch.frames[:, 12:])
+    own = rolled.frames[:, 4:8].float() - batch.frames[:, 8:12].float()
+    copied = batch.frames[:, 7:8].float() - batch.frames[:, 8:12].float()
+    assert 0 < own.square().mean() < copied.square().mean()
+    assert rolled.extra["flows"].shape == batch.extra["flows"].shape
+
+
+def test_wear_changes_known_frames_alone() -> None:
+    clip = footage()[:16]
+    kinds = set()
+    for seed in range(60):
+        made = recipes.worn(clip, np.random.default_rng(seed))
+        assert np.array_equal(made[8:], clip[8:])
+        still, same = np.array_equal(made[0], made[1]), np.array_equal(made, clip)
+        kinds.add("same" if same else "still" if still else "grain")
+    assert kinds == {"same", "still", "grain"}
 
 
 def test_a_run_learns_and_ships_its_mean_weights(tmp_path) -> None:

@@ -1,6 +1,5 @@
 """A tiny training run that tests call, and that one of them kills from outside."""
 
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -58,7 +57,3 @@ def run(out: Path, seconds: float = 0.0, options: FitOptions = OPTIONS) -> FitRe
     held_out = HeldOut([next(BATCHES(1000))], {"loss": objective})
     batches = partial(slowly, BATCHES, seconds) if seconds else BATCHES
     return fit(tiny_model(), objective, batches, options, out, held_out=held_out)
-
-
-if __name__ == "__main__":
-    run(Path(sys.argv[1]), float(sys.argv[2]))

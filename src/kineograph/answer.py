@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -11,11 +11,9 @@ from torch.nn import functional as F
 
 from kineograph import sample, schedule
 from kineograph.flow import velocity_from_clean
-from kineograph.known import Known
-from kineograph.models.guess import NUM_KNOWN, guess_of
-from kineograph.models.net import STRIDE_PX, Kineo, Plan, render, resized
+from kineograph.models.guess import NUM_KNOWN
+from kineograph.models.window import Predictor, Window, opened
 from kineograph.sample import Progress
-from kineograph.shapes import Grid
 from kineograph.video.levels import to_8_bits
 
 WORKING_PX = 144
@@ -40,7 +38,7 @@ class Sampling:
 
 
 def continued(
-    model: Kineo,
+    model: Predictor,
     known: Float[Tensor, "t 3 h w"],
     num_frames: int,
     sampling: Sampling | None = None,
@@ -63,11 +61,11 @@ def continued(
     newest = recent[-2:]
     done = 0
     while done < num_frames:
-        plan = window_plan(model, torch.stack(list(small)), sampling, generator)
+        window = answered_window(model, torch.stack(list(small)), sampling, generator)
         before, last = newest
-        for index in range(min(plan.gates.shape[0], num_frames - done)):
+        for index in range(min(window.question.num_frames - NUM_KNOWN, num_frames - done)):
             # What a file cannot hold may not become context, or small errors grow.
-            frame = to_8_bits(_made(plan, index, last, before))
+            frame = to_8_bits(window.frame(index, last, before))
             newest = [*newest[1:], frame]
             small.append(_sized(frame, size))
             done += 1
@@ -77,44 +75,22 @@ def continued(
 
 
 @torch.inference_mode()
-def window_plan(
-    model: Kineo, known: Float[Tensor, "8 3 h w"], sampling: Sampling, generator: torch.Generator
-) -> Plan:
-    """How the next window of frames is to be made, thought out at the size of `known`."""
-    h, w = known.shape[-2:]
-    grid = Grid(h, w, STRIDE_PX if min(h, w) > STRIDE_PX else 2 * STRIDE_PX)
-    padded = grid.pad(known)[None]
-    guess = guess_of(padded)
-    num_unknown = model.shape.num_frames - NUM_KNOWN
-    question = Known.exactly(padded).followed_by(num_unknown)
-    noise = torch.randn(question.frames.shape, generator=generator)
-    plan: Plan | None = None
+def answered_window(
+    model: Predictor,
+    known: Float[Tensor, "8 3 h w"],
+    sampling: Sampling,
+    generator: torch.Generator,
+) -> Window:
+    """The next window of frames, thought out at the size of `known`."""
+    window = opened(model, known, mean=sampling.steps == 1)
+    noise = torch.randn(window.question.frames.shape, generator=generator)
 
     def velocity(latents: Tensor, sigma: Tensor) -> Tensor:
-        nonlocal plan
-        unknown, plan = model(latents, sigma, guess)
-        clean = torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
-        return velocity_from_clean(latents, clean, sigma)
+        return velocity_from_clean(latents, window.clean(latents, sigma), sigma)
 
-    levels = schedule.joint(sampling.steps, question.num_frames)
-    sample.euler(velocity, question, noise, levels)
-    assert plan is not None
-    return Plan(grid.crop(plan.gates), grid.crop(plan.motions), grid.crop(plan.added))
-
-
-@torch.inference_mode()
-def _made(plan: Plan, index: int, last: Tensor, before: Tensor) -> Float[Tensor, "3 h w"]:
-    """One frame of the plan, at the size of the frames that it is made from."""
-    one = replace(
-        plan,
-        gates=plan.gates[index : index + 1],
-        motions=plan.motions[index : index + 1],
-        added=plan.added[index : index + 1],
-    )
-    h, w = last.shape[-2:]
-    if one.gates.shape[-2:] != (h, w):
-        one = resized(one, h, w)
-    return render(one, last[None], before[None])[0]
+    levels = schedule.joint(sampling.steps, window.question.num_frames)
+    sample.euler(velocity, window.question, noise, levels)
+    return window
 
 
 def _working_size(height: int, width: int, working_px: int) -> tuple[int, int]:

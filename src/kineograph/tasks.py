@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kineograph.answer import Progress, Sampling, continued
 from kineograph.models import weights
-from kineograph.models.net import Kineo
+from kineograph.models.window import Predictor
 
 MAX_FRAMES = 10_000_000
 
@@ -17,7 +17,7 @@ MAX_FRAMES = 10_000_000
 def predict(
     frames: Float[Tensor, "t c h w"],
     num_frames: int,
-    model: Kineo | None = None,
+    model: Predictor | None = None,
     sampling: Sampling | None = None,
     progress: Progress | None = None,
 ) -> Float[Tensor, "n c h w"]:
@@ -35,7 +35,7 @@ def predict(
 def predicting(
     frames: Float[Tensor, "t c h w"],
     num_frames: int,
-    model: Kineo | None = None,
+    model: Predictor | None = None,
     sampling: Sampling | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Float[Tensor, "c h w"]]:

@@ -1,18 +1,23 @@
 """The article's model: three frames are encoded, a dense layer foretells the fourth one's code."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kineograph.evaluate.baselines import Baseline
+from kineograph.train import precision
 
+SHIPPED = Path(__file__).parents[1] / "assets" / "article.safetensors"
 SIZE_PX = 128
 NUM_KNOWN = 3
 CODE = 96  # keeps the half-precision weights under 8 MB
@@ -74,22 +79,26 @@ def train_article(
     epochs: int = 10,
     batch: int = 32,
     progress: Callable[[int, float], None] | None = None,
+    number_format: precision.Format = "fp32",
 ) -> ArticleModel:
     """Adam at 1e-4 on binary cross-entropy; each window is v1, v2, v3 and the v4 to foretell.
 
     Windows run over [-1, 1] like all frames here and may be read lazily. After each epoch
-    `progress` hears its number and mean loss.
+    `progress` hears its number and mean loss. The loss is fp32 in either number format.
     """
     if len(windows) == 0:
         raise ValueError("The article's model was given 0 windows to train on; give at least 1.")
+    # The layout changes no value; convolutions on CPUs are faster in it.
     model = new_article(generator).train()
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     for epoch in range(epochs):
         total = 0.0
         for chosen in torch.randperm(len(windows), generator=generator).split(batch):
             frames = (torch.stack([windows[int(i)] for i in chosen]) + 1) / 2
-            logits = model(frames[:, :NUM_KNOWN])
-            loss = F.binary_cross_entropy_with_logits(logits, frames[:, NUM_KNOWN])
+            with precision.autocast(frames.device, number_format):
+                logits = model(frames[:, :NUM_KNOWN])
+            loss = F.binary_cross_entropy_with_logits(logits.float(), frames[:, NUM_KNOWN])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -125,17 +134,29 @@ def _resized(frames: Float[Tensor, "t c h w"], size: Sequence[int]) -> Float[Ten
     return F.interpolate(frames, tuple(size), mode="bilinear", antialias=True).clamp(-1, 1)
 
 
-def save_article(model: ArticleModel, path: Path) -> None:
-    """Half-precision safetensors, under 8 MB."""
-    save_file(
-        {name: w.detach().half().contiguous() for name, w in model.state_dict().items()}, path
-    )
+def save_article(model: ArticleModel, path: Path, card: Mapping[str, Any] | None = None) -> None:
+    """Half-precision safetensors under 8 MB, with the card inside; aside and then in place."""
+    tensors = {name: w.detach().half().contiguous() for name, w in model.state_dict().items()}
+    aside = path.with_name(f".{path.name}.part")
+    save_file(tensors, aside, metadata={"card": json.dumps(dict(card or {}))})
+    aside.chmod(0o644)
+    aside.replace(path)
 
 
-def load_article(path: Path) -> ArticleModel:
+def load_article(path: Path = SHIPPED) -> ArticleModel:
     """The model of `save_article`, in float32."""
+    model = ArticleModel()
+    model.load_state_dict({name: w.float() for name, w in load_file(_found(path)).items()})
+    return model.eval()
+
+
+def article_card(path: Path = SHIPPED) -> dict[str, Any]:
+    """What the model was made from, as its file says."""
+    with safe_open(_found(path), "pt") as file:
+        return json.loads((file.metadata() or {}).get("card", "{}"))
+
+
+def _found(path: Path) -> Path:
     if not path.is_file():
         raise ValueError(f"No weights of the article's model at {path}; train it first.")
-    model = ArticleModel()
-    model.load_state_dict({name: w.float() for name, w in load_file(path).items()})
-    return model.eval()
+    return path

@@ -1,12 +1,12 @@
 """The model sees a window of 8 known and 8 unknown frames and says how the unknown ones are made.
 
-It does not paint them: for each pixel it chooses among the last known frame, that frame moved
-along a few motions, and a picture of its own. So what it makes is as sharp as what it was given,
-and it can be made at any size (`render`). Motions start at the classical guess, and the choice
-starts where the guess's rehearsal on the past says (`rehearsal`); training can only move on.
+It does not paint them: for each pixel it chooses among the classical blend (guess.py), the last
+known frame, that frame moved along motions of its own, and a picture of its own. So what it makes
+is as sharp as what it was given, and it can be made at any size (`render`). Motions and choice
+start at the classical answer; training can only move on.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from einops import rearrange, repeat
@@ -14,11 +14,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kineograph.models.guess import NUM_KNOWN, REHEARSED_FROM, Guess, reach
+from kineograph.models import guess as classical
+from kineograph.models.guess import NUM_CANDIDATES, NUM_KNOWN, NUM_TRIED, OF_THE_LAST, Guess
 from kineograph.models.layers import (
     Attention,
     ChannelNorm,
     Residual,
+    channels_last,
     conv,
     enlarged,
     smoothed,
@@ -27,6 +29,7 @@ from kineograph.models.layers import (
 )
 
 STRIDE_PX = 16
+SMOOTH_PX = 9
 CONTRAST = 4.0
 """Differences between frames are small beside the frames; bf16 would lose them unenlarged."""
 
@@ -39,10 +42,10 @@ class Shape:
     encoder: int = 96
     frame_code: int = 32
     predictor: int = 256
-    bottleneck: int = 384
-    frame_plan: int = 64
-    decoder: int = 96
-    painter: int = 64
+    bottleneck: int = 256
+    frame_plan: int = 96
+    decoder: int = 128
+    painter: int = 96
     num_moved: int = 3
 
     def numbers(self) -> dict[str, int]:
@@ -51,46 +54,67 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How to make n frames: k + 2 gates that sum to 1, for copy, k motions, and the own picture.
+    """How to make n frames: gates over the 7 classical candidates and k motions; the rest is added.
 
-    The last motion points to the frame before the last; the others to the last known frame.
+    path: where the classical motion leads at each frame's horizon, `steps` of it ahead.
+    motions: the last one points to the frame before the last; the others to the last known frame.
     """
 
     gates: Float[Tensor, "n g h w"]
+    path: Float[Tensor, "n 2 h w"]
+    steps: Float[Tensor, " n"]
     motions: Float[Tensor, "n k 2 h w"]
     added: Float[Tensor, "n 3 h w"]
 
 
 def render(
-    plan: Plan, last: Float[Tensor, "n 3 h w"], before: Float[Tensor, "n 3 h w"]
-) -> Float[Tensor, "n 3 h w"]:
-    """The frames of a plan, made from the two last known frames at the plan's own size."""
-    return _blended(plan, last, _moved(last, before, plan.motions))
+    plan: Plan, index: int, last: Float[Tensor, "3 h w"], before: Float[Tensor, "3 h w"]
+) -> Float[Tensor, "3 h w"]:
+    """One frame of a plan, made from the two last known frames at their own size."""
+    size = last.shape[-2:]
+    h, w = plan.gates.shape[-2:]
+    ratio = plan.path.new_tensor([size[1] / w, size[0] / h]).view(2, 1, 1)
+
+    def sized(x: Tensor) -> Tensor:
+        one = x[None]
+        if x.shape[-2:] == size:
+            return one
+        return F.interpolate(one, size, mode="bilinear", align_corners=False)
+
+    path = sized(plan.path[index]) * ratio
+    made = classical.recipe(last[None], before[None], float(plan.steps[index]))
+    pictures = [(source, path * along, mode) for source, along, mode in made]
+    own = [sized(motion) * ratio for motion in plan.motions[index]]
+    pictures += [(last[None], motion, "bilinear") for motion in own[:-1]]
+    pictures += [(before[None], own[-1], "bilinear")]
+    answer = sized(plan.added[index])
+    for (source, motion, mode), gate in zip(pictures, plan.gates[index], strict=True):
+        if gate.any():
+            answer = answer + sized(gate[None]) * warped(source, motion, mode)
+    return answer[0]
 
 
-def _blended(plan: Plan, last: Tensor, moved: list[Tensor]) -> Float[Tensor, "n 3 h w"]:
-    answer = plan.added
-    for k, picture in enumerate([last, *moved]):
-        answer = answer + plan.gates[:, k : k + 1] * picture
-    return answer
+def coherent(plan: Plan) -> Plan:
+    """The same plan with one motion for each place, along which the last known frame is pulled.
+
+    Motions are averaged, by the gates, instead of pictures: where the plan is unsure it moves by
+    the mean, and nothing is softened. That motion is smooth, so nothing is torn either.
+    """
+    num_last = len(OF_THE_LAST)
+    gates = torch.cat([plan.gates[:, :num_last], plan.gates[:, NUM_CANDIDATES:-1]], 1).clamp(min=0)
+    along = torch.stack([plan.path * factor for factor, _ in OF_THE_LAST], 1)
+    motions = torch.cat([along, plan.motions[:, :-1]], 1)
+    mean = (gates[:, :, None] * motions).sum(1) / (gates.sum(1, keepdim=True) + 1e-3)
+    sharp = torch.zeros_like(plan.gates)
+    sharp[:, OF_THE_LAST.index((1.0, "bicubic"))] = 1
+    path = smoothed(smoothed(mean, SMOOTH_PX), SMOOTH_PX)
+    return replace(plan, gates=sharp, path=path, added=torch.zeros_like(plan.added))
 
 
 def _moved(last: Tensor, before: Tensor, motions: Float[Tensor, "n k 2 h w"]) -> list[Tensor]:
     """The last frame along each motion; along the last one, the frame before it."""
     sources = [last] * (motions.shape[1] - 1) + [before]
     return [warped(source, motions[:, k]) for k, source in enumerate(sources)]
-
-
-def resized(plan: Plan, height: int, width: int) -> Plan:
-    """The plan for another size of picture; motions grow with it."""
-    h, w = plan.gates.shape[-2:]
-
-    def to_size(x: Tensor) -> Tensor:
-        return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
-
-    motions = to_size(plan.motions.flatten(0, 1)).unflatten(0, plan.motions.shape[:2])
-    ratio = plan.motions.new_tensor([width / w, height / h]).view(2, 1, 1)
-    return Plan(to_size(plan.gates), motions * ratio, to_size(plan.added))
 
 
 class Kineo(nn.Module):
@@ -124,14 +148,18 @@ class Kineo(nn.Module):
         )
         self.plan_frame = nn.Sequential(Residual(s.frame_plan), ChannelNorm(s.frame_plan))
         self.move_coarse = zeroed(conv(s.frame_plan, 2 * k))
-        self.see_moved = nn.Conv2d(4 * k + 16, 64, 8, 4, 2)
+        self.see_moved = nn.Conv2d(4 * k + 22, 64, 8, 4, 2)
         self.refine = nn.Sequential(
-            conv(s.frame_plan + 64, s.decoder), Residual(s.decoder), ChannelNorm(s.decoder)
+            conv(s.frame_plan + 64, s.decoder),
+            Residual(s.decoder),
+            Residual(s.decoder),
+            ChannelNorm(s.decoder),
         )
         self.move_fine = zeroed(conv(s.decoder, 2 * k))
-        self.see_candidates = nn.Conv2d(4 * (k + 1) + 4, 64, 8, 4, 2)
+        self.see_candidates = nn.Conv2d(4 * (k + 2) + 5, 64, 8, 4, 2)
         self.paint = nn.Sequential(
             conv(s.decoder + 64, s.painter),
+            Residual(s.painter),
             Residual(s.painter),
             ChannelNorm(s.painter),
             conv(s.painter, 16 * (k + 3 + 6)),
@@ -145,7 +173,7 @@ class Kineo(nn.Module):
         assert head.bias is not None
         nn.init.zeros_(head.weight)
         bias = torch.zeros(self.shape.num_moved + 9, 16)
-        bias[0], bias[1], bias[2], bias[3], bias[4] = -0.5, -2.0, 0.0, -1.5, -2.0
+        bias[0], bias[1], bias[2], bias[3], bias[4] = 2.0, -3.0, -1.0, -2.0, -3.0
         bias[self.shape.num_moved + 2] = -5.0
         head.bias.data.copy_(bias.flatten())
 
@@ -164,73 +192,130 @@ class Kineo(nn.Module):
         b, t = frames.shape[:2]
         if which is None:
             which = torch.arange(t - NUM_KNOWN, device=frames.device)
-        ahead = reach(which.float() + 1)
         last, before = frames[:, NUM_KNOWN - 1], frames[:, NUM_KNOWN - 2]
-        base = guess.motion[:, None] * ahead.view(1, -1, 1, 1, 1)
-        seen = _seen(frames, sigma, guess)
+        said = answered(last, before, guess, t - NUM_KNOWN)
+        seen = _seen(frames, sigma, guess, said.blend)
         codes = self._codes(seen, guess.motion, b)
         todo = which + NUM_KNOWN
         per_frame = self.plan_frame(_flat(codes[:, todo]))
-        tried = rehearsal(frames, guess, which)
         sources = _Sources(
             repeat(last, "b c h w -> (b n) c h w", n=len(which)),
             repeat(before, "b c h w -> (b n) c h w", n=len(which)),
-            base.flatten(0, 1),
-            repeat((ahead + 1) / ahead, "n -> (b n) 1 1 1", b=b),
+            said.blend[:, which].flatten(0, 1),
+            said.path[:, which].flatten(0, 1),
+            repeat((said.steps[which] + 1) / said.steps[which], "n -> (b n) 1 1 1", b=b),
         )
-        plan, moved = self._plan(per_frame, sources, seen[:, todo].flatten(0, 1), tried)
-        answer = _blended(plan, sources.last, moved)
+        tried = guess.tried[:, which.clamp(max=NUM_TRIED - 1)].flatten(0, 1)
+        missed = repeat(guess.missed, "b c h w -> (b n) c h w", n=len(which))
+        here = torch.cat([seen[:, todo].flatten(0, 1), CONTRAST * missed], 1)
+        gates, motions, added, answer = self._plan(per_frame, sources, here, tried)
+        weights = guess.weights[:, which.clamp(max=NUM_TRIED - 1)].flatten(0, 1)
+        plan = Plan(
+            _unfolded(gates, weights),
+            sources.path,
+            repeat(said.steps[which], "n -> (b n)", b=b),
+            motions,
+            added,
+        )
         return answer.unflatten(0, (b, len(which))), plan
 
     def _codes(self, seen: Tensor, motion: Tensor, b: int) -> Float[Tensor, "b t c h8 w8"]:
         code = rearrange(self.encode(_flat(seen)), "(b t) c h w -> b (t c) h w", b=b)
         moving = F.avg_pool2d(motion, 8).to(code.dtype) / 4
-        x = self.gather(_last(torch.cat([code, moving], 1)))
+        x = self.gather(channels_last(torch.cat([code, moving], 1)))
         x = self.spread(x + enlarged(self.look_around(x), 2))
         return rearrange(x, "b (t c) h w -> b t c h w", t=self.shape.num_frames)
 
     def _plan(
         self, per_frame: Tensor, sources: "_Sources", here: Tensor, tried: Tensor
-    ) -> tuple[Plan, list[Tensor]]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         k = self.shape.num_moved
-        reaches = _how_far_motion_may_be_wrong(sources.base)
-        starts = torch.stack([sources.base] * (k - 1) + [sources.base * sources.stretch], 1)
+        reaches = _how_far_motion_may_be_wrong(sources.path)
+        starts = torch.stack([sources.path] * (k - 1) + [sources.path * sources.stretch], 1)
         coarse = enlarged(self.move_coarse(per_frame).float(), 8)
         motions = starts + coarse.unflatten(1, (k, 2)) * reaches[:, None]
         moved = _moved(sources.last, sources.before, motions)
-        inputs = [*sources.differences(moved), here, (tried + 6) / 3, tried[:, :1] - tried[:, 1:]]
-        x = self.see_moved(_last(torch.cat(inputs, 1)))
-        x = self.refine(_last(torch.cat([enlarged(per_frame, 2), x], 1)))
+        inputs = [*sources.differences(moved), here, (tried[:, 2:] + 6) / 3, _told(tried)]
+        x = self.see_moved(channels_last(torch.cat(inputs, 1)))
+        x = self.refine(channels_last(torch.cat([enlarged(per_frame, 2), x], 1)))
         fine = enlarged(self.move_fine(x).float(), 4).unflatten(1, (k, 2))
         motions = motions + 0.5 * fine * reaches[:, None]
         return self._painted(x, sources, motions, here, tried)
 
     def _painted(
         self, x: Tensor, sources: "_Sources", motions: Tensor, here: Tensor, tried: Tensor
-    ) -> tuple[Plan, list[Tensor]]:
-        """The plan, and the last frames moved along it."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Gates, motions, what is added, and the frames made of them."""
         k = self.shape.num_moved
         noisy, sigma = here[:, :3], here[:, 9:10]
-        guided = torch.cat([sources.base[:, None], motions], 1)
-        guessed, *moved = _moved(sources.last, sources.before, guided)
-        told = tried[:, :1] - tried[:, 1:]
-        inputs = [sources.last, *sources.differences([noisy, *moved]), told]
-        x = torch.cat([x, self.see_candidates(_last(torch.cat(inputs, 1)))], 1)
-        out = F.pixel_shuffle(self.paint(_last(x)).float(), 4)
-        still, motion_ = -tried[:, :1], -tried[:, 1:]
-        trust = torch.cat([still, *[motion_] * (k + 1), torch.minimum(still, motion_)], 1)
+        moved = _moved(sources.last, sources.before, motions)
+        pictures = [sources.blend, sources.last, *moved]
+        inputs = [
+            sources.last,
+            *sources.differences([noisy, sources.blend, *moved]),
+            _told(tried),
+        ]
+        x = torch.cat([x, self.see_candidates(channels_last(torch.cat(inputs, 1)))], 1)
+        out = F.pixel_shuffle(self.paint(channels_last(x)).float(), 4)
+        still, motion, blend = (-tried).split(1, 1)
+        trust = torch.cat([blend, still, *[motion] * k, torch.minimum(still, motion)], 1)
         gates = (out[:, : k + 3] + self.rehearsal_weight * trust).softmax(1)
         own = out[:, k + 6 :] + (1 - sigma) * noisy
         spread = _disagreement(sources, moved)
         added = gates[:, k + 2 :] * own + 0.5 * spread * out[:, k + 3 : k + 6]
-        return Plan(gates[:, : k + 2], guided, added), [guessed, *moved]
+        answer = added
+        for index, picture in enumerate(pictures):
+            answer = answer + gates[:, index : index + 1] * picture
+        return gates, motions, added, answer
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """The classical answer to every horizon: the blend, and where the motion leads."""
+
+    blend: Float[Tensor, "b n 3 h w"]
+    path: Float[Tensor, "b n 2 h w"]
+    steps: Float[Tensor, " n"]
+
+
+@torch.no_grad()
+def answered(
+    last: Float[Tensor, "b 3 h w"], before: Float[Tensor, "b 3 h w"], guess: Guess, num_frames: int
+) -> Said:
+    """The next frames as the guess alone would make them."""
+    steps = [classical.reach(h) for h in range(1, num_frames + 1)]
+    with torch.autocast(last.device.type, enabled=False):
+        paths = [classical.carried(guess.motion, s) for s in steps]
+        blends = [
+            classical.blended(
+                classical.candidates(last, before, path, s),
+                guess.weights[:, min(n, NUM_TRIED - 1)],
+            )
+            for n, (path, s) in enumerate(zip(paths, steps, strict=True))
+        ]
+        return Said(torch.stack(blends, 1), torch.stack(paths, 1), last.new_tensor(steps))
+
+
+def _unfolded(
+    gates: Float[Tensor, "n g h w"], weights: Float[Tensor, "n k h8 w8"]
+) -> Float[Tensor, "n g2 h w"]:
+    """The gate of the blend, shared out among what it is made of; the own picture's left out."""
+    every = gates[:, :1] * classical.shares(weights, gates.shape[-2:])
+    every = torch.cat([every[:, :1], every[:, 1:2] + gates[:, 1:2], every[:, 2:]], 1)
+    return torch.cat([every, gates[:, 2:-1]], 1)
+
+
+def _told(tried: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 2 h w"]:
+    """How much worse than the blend copying and moving were."""
+    return tried[:, :2] - tried[:, 2:]
 
 
 @dataclass(frozen=True, eq=False)
 class _Sources:
     last: Float[Tensor, "n 3 h w"]
     before: Float[Tensor, "n 3 h w"]
-    base: Float[Tensor, "n 2 h w"]
+    blend: Float[Tensor, "n 3 h w"]
+    path: Float[Tensor, "n 2 h w"]
     stretch: Float[Tensor, "n 1 1 1"]
 
     def differences(self, pictures: list[Tensor]) -> list[Tensor]:
@@ -239,45 +324,17 @@ class _Sources:
         return [CONTRAST * c for c in changes] + [_log_power(c, 1) for c in changes]
 
 
-def rehearsal(
-    frames: Float[Tensor, "b t 3 h w"], guess: Guess, which: Int64[Tensor, " n"]
-) -> Float[Tensor, "m 2 h w"]:
-    """Log squared error that copying and moving made when they foretold the last known frames.
-
-    Local, with a share of the whole picture's; horizons beyond the four tried count as the fourth.
-    """
-    truth = frames[:, REHEARSED_FROM + 1 : NUM_KNOWN]
-    errors = []
-    for foretold in (frames[:, REHEARSED_FROM, None], foretold_past(frames, guess)):
-        error = (foretold - truth).square().mean(2)
-        local = smoothed(error, 17) + 0.3 * error.mean((-1, -2), keepdim=True)
-        errors.append(torch.log(local + 1e-5)[:, which.clamp(max=truth.shape[1] - 1)])
-    return torch.stack(errors, 2).flatten(0, 1)
-
-
-def foretold_past(frames: Float[Tensor, "b t 3 h w"], guess: Guess) -> Float[Tensor, "b k 3 h w"]:
-    """The known frames after the rehearsed one, as the guess would have foretold them."""
-    return _carried_on(frames[:, REHEARSED_FROM], guess.rehearsed, NUM_KNOWN - 1 - REHEARSED_FROM)
-
-
-def _carried_on(
-    source: Float[Tensor, "b 3 h w"], motion: Float[Tensor, "b 2 h w"], num: int
-) -> Float[Tensor, "b k 3 h w"]:
-    """The source moved along its motion, to each of the next `num` horizons."""
-    ahead = reach(torch.arange(1.0, num + 1, device=source.device)).view(1, -1, 1, 1, 1)
-    sources = repeat(source, "b c h w -> (b k) c h w", k=num)
-    return warped(sources, (motion[:, None] * ahead).flatten(0, 1)).unflatten(0, (-1, num))
-
-
-def _seen(frames: Tensor, sigma: Tensor, guess: Guess) -> Float[Tensor, "b t 13 h w"]:
+def _seen(
+    frames: Tensor, sigma: Tensor, guess: Guess, blend: Float[Tensor, "b n 3 h w"]
+) -> Float[Tensor, "b t 13 h w"]:
     """Per frame: itself, its change since the last known frame, what the guess says, and sigma."""
     b, t = frames.shape[:2]
     last = frames[:, NUM_KNOWN - 1 : NUM_KNOWN]
     guided = frames.clone()
-    guided[:, REHEARSED_FROM + 1 : NUM_KNOWN] = foretold_past(frames, guess)
-    guided[:, NUM_KNOWN:] = _carried_on(last[:, 0], guess.motion, t - NUM_KNOWN)
+    guided[:, NUM_KNOWN - 1] = last[:, 0] - guess.missed[:, 3:]
+    guided[:, NUM_KNOWN:] = blend
     trust = torch.ones_like(sigma)
-    trust[:, : REHEARSED_FROM + 1] = 0
+    trust[:, : NUM_KNOWN - 1] = 0
     change, said = frames - last, (guided - last) * trust
     missed = _log_power((guided - frames).flatten(0, 1), 5).unflatten(0, (b, t)) * (sigma < 1)
     size = _log_power(change.flatten(0, 1), 5).unflatten(0, (b, t))
@@ -285,9 +342,9 @@ def _seen(frames: Tensor, sigma: Tensor, guess: Guess) -> Float[Tensor, "b t 13 
     return torch.cat(parts, 2)
 
 
-def _how_far_motion_may_be_wrong(base: Tensor) -> Float[Tensor, "n 1 h w"]:
+def _how_far_motion_may_be_wrong(path: Tensor) -> Float[Tensor, "n 1 h w"]:
     """Corrections scale with the motion around: free ones spoil what is nearly still."""
-    nearby = F.max_pool2d(base.detach().abs().amax(1, keepdim=True), 9, 4, 4)
+    nearby = F.max_pool2d(path.detach().abs().amax(1, keepdim=True), 9, 4, 4)
     return 0.1 + 0.5 * enlarged(F.avg_pool2d(nearby, 5, 1, 2), 4)
 
 
@@ -308,9 +365,4 @@ def _attention(channels: int) -> Attention:
 
 
 def _flat(x: Float[Tensor, "b t c h w"]) -> Float[Tensor, "n c h w"]:
-    return _last(x.flatten(0, 1))
-
-
-def _last(x: Tensor) -> Tensor:
-    """Convolutions on CPUs are fastest with channels last in memory."""
-    return x.contiguous(memory_format=torch.channels_last)
+    return channels_last(x.flatten(0, 1))

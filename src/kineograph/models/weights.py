@@ -10,37 +10,80 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from kineograph.models.codec import Vae, VaeShape
+from kineograph.models.latent import LatentKineo, LatentShape
 from kineograph.models.net import Kineo, Shape
+from kineograph.models.window import Predictor
 
 SHIPPED = "kineo-small"
 
 
-def save(model: Kineo, path: Path, card: dict[str, Any]) -> None:
-    """Writes the weights in float16, with the shape and the card, aside and then in place."""
+def save(model: Predictor | Vae, path: Path, card: dict[str, Any]) -> None:
+    """Writes the weights in float16, with kind, shape and card, aside and then in place."""
     tensors = {k: v.detach().half().contiguous().cpu() for k, v in model.state_dict().items()}
     aside = path.with_name(f".{path.name}.part")
-    about = {"shape": json.dumps(model.shape.numbers()), "card": json.dumps(card)}
+    kind, numbers = _about(model)
+    about = {"kind": kind, "shape": json.dumps(numbers), "card": json.dumps(card)}
     save_file(tensors, aside, metadata=about)
     aside.chmod(0o644)
     aside.replace(path)
 
 
-def load(name: str = SHIPPED) -> Kineo:
+def load(name: str = SHIPPED) -> Predictor:
     """The model in a .safetensors file, or a shipped one by its name; float32, ready to answer.
 
     ValueError if there is no such file, or it holds something else.
     """
+    model = _loaded(name)
+    if isinstance(model, Vae):
+        raise ValueError(f"{path_of(name)} holds a codec alone, which predicts nothing.")
+    return model
+
+
+def load_codec(name: str) -> Vae:
+    """The codec in a file, alone or with its predictor; errors as in `load`."""
+    model = _loaded(name)
+    codec = model.codec if isinstance(model, LatentKineo) else model
+    if not isinstance(codec, Vae):
+        raise ValueError(f"{path_of(name)} holds no codec: its model works on pixels.")
+    return codec
+
+
+def _loaded(name: str) -> Predictor | Vae:
     path = path_of(name)
     try:
         with safe_open(path, "pt") as file:
-            shape = Shape(**json.loads((file.metadata() or {})["shape"]))
+            about = file.metadata() or {}
+            numbers = json.loads(about["shape"])
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
         with torch.random.fork_rng(devices=[]):
-            model = Kineo(shape)
+            model = _made(about.get("kind", "plan"), numbers)
         model.load_state_dict(tensors)
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
         raise ValueError(f"{path} does not hold a kineograph model: {_first(error)}.") from error
     return model.eval().requires_grad_(False)
+
+
+def _about(model: Predictor | Vae) -> tuple[str, dict[str, Any]]:
+    """What kind of model it is, and the numbers that it is made from."""
+    if isinstance(model, Kineo):
+        return "plan", model.shape.numbers()
+    if isinstance(model, Vae):
+        return "vae", model.shape.numbers()
+    assert isinstance(model.codec, Vae)
+    return "latent", {"codec": model.codec.shape.numbers(), **model.shape.numbers()}
+
+
+def _made(kind: str, numbers: dict[str, Any]) -> Predictor | Vae:
+    """The inverse of `_about`, untrained."""
+    if kind == "plan":
+        return Kineo(Shape(**numbers))
+    if kind == "vae":
+        return Vae(VaeShape(**numbers))
+    if kind == "latent":
+        codec = Vae(VaeShape(**numbers.pop("codec")))
+        return LatentKineo(codec, LatentShape(**numbers))
+    raise KeyError(f"its kind is {kind!r}")
 
 
 def card(name: str = SHIPPED) -> dict[str, Any]:

@@ -1,24 +1,61 @@
-"""`python -m kineograph.train` rebuilds the shipped weights; stopped, it goes on where it was."""
+"""`python -m kineograph.train` rebuilds shipped weights; stopped, it goes on where it was."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
 from kineograph.models import weights
-from kineograph.train import recipes
+from kineograph.train import machine, recipes, recipes_latent
+from kineograph.train.loop import FitResult
+
+NAMES = {"small": weights.SHIPPED, "vae": recipes_latent.CODEC.stem, "latent": "kineo-vae"}
 
 
-def main(out: Path = Path("out/train"), minutes: float | None = None, ship: bool = True) -> None:
-    """Trains `recipes.small` in `out`, and puts the weights into the package when it is done."""
-    result = recipes.small(out, minutes)
+def main(
+    recipe: tyro.conf.Positional[Literal["small", "vae", "latent"]] = "small",
+    out: Path | None = None,
+    minutes: float | None = None,
+    ship: bool = True,
+    codec: Path = recipes_latent.CODEC,
+) -> None:
+    """Trains a recipe in `out`, and writes its weights when it is done.
+
+    `small` and `latent` go into the package. `vae` makes the codec that `latent` is given as
+    `codec`, and leaves it in `out`, which is out/train for `small` and out/train-RECIPE else.
+    """
+    machine.settle()
+    out = out or Path("out/train" if recipe == "small" else f"out/train-{recipe}")
+    result = _trained(recipe, out, minutes, codec)
     if not (ship and result.finished):
         print(f"Stopped at step {result.step}; run it again to go on.")
         return
-    card: dict[str, Any] = {
-        "name": weights.SHIPPED,
-        "recipe": "kineograph.train.recipes.small",
+    print(f"Wrote {_shipped(recipe, out, _card(recipe, result))}")
+
+
+def _trained(recipe: str, out: Path, minutes: float | None, codec: Path) -> FitResult:
+    if recipe == "vae":
+        return recipes_latent.vae(out, minutes)
+    if recipe == "latent":
+        return recipes_latent.latent(out, minutes, codec=codec)
+    return recipes.small(out, minutes)
+
+
+def _shipped(recipe: str, out: Path, card: dict[str, Any]) -> Path:
+    assets = Path(weights.__file__).parents[1] / "assets"
+    if recipe == "vae":
+        return recipes_latent.ship_codec(out, card)
+    if recipe == "latent":
+        return recipes_latent.ship_latent(out, card, assets)
+    return recipes.ship(out, weights.SHIPPED, card, assets)
+
+
+def _card(recipe: str, result: FitResult) -> dict[str, Any]:
+    module = recipes if recipe == "small" else recipes_latent
+    return {
+        "name": NAMES[recipe],
+        "recipe": f"{module.__name__}.{recipe}",
         "data": "Big Buck Bunny (CC-BY 3.0, Blender Foundation), training shots, with simulated "
         "camera moves, parallax and deformation over its frames; last fifth of shots held out",
         "loss": result.loss,
@@ -26,8 +63,6 @@ def main(out: Path = Path("out/train"), minutes: float | None = None, ship: bool
         "clips_per_second": result.clips_per_second,
         "precision": asdict(result.precision),
     }
-    assets = Path(weights.__file__).parents[1] / "assets"
-    print(f"Wrote {recipes.ship(out, weights.SHIPPED, card, assets)}")
 
 
 if __name__ == "__main__":

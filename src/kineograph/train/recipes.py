@@ -13,21 +13,25 @@ from torch import Tensor, nn
 
 from kineograph.data import footage, shots, simulate
 from kineograph.data.augment import Frames
-from kineograph.data.clips import ClipOptions, ClipSource, fixed_clips
+from kineograph.data.clips import ClipOptions, ClipSource, fixed_clips, rng_for
 from kineograph.data.loader import Batch, Batches
 from kineograph.flow import noised
 from kineograph.models import weights
-from kineograph.models.guess import NUM_KNOWN, Guess, flows
+from kineograph.models.guess import NUM_KNOWN, Guess, fitted, flows
 from kineograph.models.layers import warped
 from kineograph.models.net import Kineo, Shape
 from kineograph.train import checkpoint
 from kineograph.train.loop import FitOptions, FitResult, fit
-from kineograph.train.watch import HeldOut
+from kineograph.train.watch import HeldOut, strips
+from kineograph.video.levels import levels
 
 FLOOR = 4e-5
 """Squared error (range 2) that counts as none: half a grey level."""
 MEAN_SHARE = 0.7
 NUM_SCORED = 4
+ROLLED_SHARE, NUM_ROLLED = 0.12, 4
+WORN_SHARE, STILL_SHARE, WEAR_STREAM = 0.1, 0.05, 2
+"""How many clips have grain on their known frames; how many stood still at first."""
 MIX = {"film": 0.75, "camera": 0.1, "parallax": 0.08, "nonrigid": 0.04, "fast": 0.03}
 
 
@@ -39,27 +43,47 @@ class Mixture:
     chances: tuple[tuple[str, float], ...]
 
     def __call__(self, seed: int, index: int) -> Frames:
-        return simulate.mixed(self.film, seed, index, dict(self.chances))
+        clip = simulate.mixed(self.film, seed, index, dict(self.chances))
+        return worn(clip, rng_for(seed, index, WEAR_STREAM))
+
+
+def worn(clip: Frames, rng: np.random.Generator) -> Frames:
+    """Some clips get grain on the known frames; some stand still until a random known frame."""
+    chance = rng.random()
+    if chance < WORN_SHARE:
+        grain = rng.normal(0, rng.uniform(0.5, 5), (NUM_KNOWN, *clip.shape[1:]))
+        noisy = np.clip(np.rint(clip[:NUM_KNOWN] + grain), 0, 255).astype(np.uint8)
+        return np.concatenate([noisy, clip[NUM_KNOWN:]])
+    if chance < WORN_SHARE + STILL_SHARE:
+        first = int(rng.integers(1, NUM_KNOWN))
+        return np.concatenate([np.repeat(clip[first : first + 1], first, 0), clip[first:]])
+    return clip
 
 
 def with_flows(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """What the loader computes beside each clip."""
-    return flows(clip[:NUM_KNOWN])
+    return {"flows": flows(clip[:NUM_KNOWN])}
 
 
 def predict_objective(
     model: nn.Module, batch: Batch, generator: torch.Generator, mean_share: float = MEAN_SHARE
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The log of each frame's squared error, for random horizons and random noise levels.
+    """The log of each frame's squared error, for horizon 1, random others and random noise levels.
 
     The logarithm weighs every clip alike: with plain squared error a few fast clips own the loss
     and the nearly still ones are spoiled. `mean_share` of the clips are asked for the mean
-    (sigma 1), the others from a noisy version, as sampling does.
+    (sigma 1), the others from a noisy version, as sampling does. One batch in several goes on
+    from frames of the model's own, as long films do.
     """
+    rolled = float(torch.rand((), generator=generator, device=generator.device)) < ROLLED_SHARE
+    if rolled:
+        batch, mean_share = rolled_on(model, batch, generator), 1.0
     b, t = batch.frames.shape[:2]
     device = batch.frames.device
-    order = torch.randperm(t - NUM_KNOWN, generator=generator, device=device)
-    which = order[:NUM_SCORED].sort().values
+    order = 1 + torch.randperm(t - NUM_KNOWN - 1, generator=generator, device=device)
+    which = torch.cat([order.new_zeros(1), order[: NUM_SCORED - 1].sort().values])
+    if rolled:
+        which = torch.arange(NUM_ROLLED, device=device)
     level = random_levels(b, mean_share, generator, device)
     clean, question = asked(batch, level.view(b, 1, 1, 1, 1), generator)
     answer, plan = model(*question, which)
@@ -70,6 +94,25 @@ def predict_objective(
     return error.mean() + 0.2 * moved, parts
 
 
+@torch.no_grad()
+def rolled_on(model: nn.Module, batch: Batch, generator: torch.Generator) -> Batch:
+    """The clips four frames on: the newest four known frames are the model's own.
+
+    Only the first four of the frames to foretell are true then; the others repeat the last one.
+    """
+    _, question = asked(batch, 1.0, generator)
+    which = torch.arange(NUM_ROLLED, device=batch.frames.device)
+    answer, _ = model(*question, which)
+    own = levels(answer.float()).to(torch.uint8)
+    first, end = NUM_ROLLED, NUM_KNOWN + NUM_ROLLED
+    rest = batch.frames[:, end : end + NUM_ROLLED]
+    padding = rest[:, -1:].expand(-1, NUM_KNOWN - NUM_ROLLED, -1, -1, -1)
+    frames = torch.cat([batch.frames[:, first:NUM_KNOWN], own, rest, padding], 1)
+    known = frames[:, :NUM_KNOWN].permute(0, 1, 3, 4, 2).cpu().numpy()
+    found = np.stack([flows(np.ascontiguousarray(clip)) for clip in known])
+    return Batch(frames, batch.indices, {"flows": torch.from_numpy(found).to(frames.device)})
+
+
 def asked(
     batch: Batch, level: float | Float[Tensor, "b 1 1 1 1"], generator: torch.Generator
 ) -> tuple[Float[Tensor, "b t c h w"], tuple[Tensor, Tensor, Guess]]:
@@ -78,7 +121,7 @@ def asked(
     sigma = torch.zeros_like(clean[:, :, :1])
     sigma[:, NUM_KNOWN:] = level
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
-    guess = Guess(batch.extra["motion"], batch.extra["rehearsed"])
+    guess = fitted(clean[:, :NUM_KNOWN], batch.extra["flows"])
     return clean, (noised(clean, noise, sigma), sigma, guess)
 
 
@@ -101,7 +144,7 @@ def motion_error(
     """The first learned motion alone should foretell the frame too, or it would never be used."""
     n = truth.shape[1]
     last = clean[:, NUM_KNOWN - 1].repeat_interleave(n, 0)
-    return log_error(warped(last, motions[:, 1]), truth.flatten(0, 1)).mean()
+    return log_error(warped(last, motions[:, 0]), truth.flatten(0, 1)).mean()
 
 
 def held_out_objective(
@@ -113,7 +156,7 @@ def held_out_objective(
     return log_error(answer, clean[:, NUM_KNOWN:]).mean(), {}
 
 
-def small(out: Path, minutes: float | None = None, steps: int = 1_100) -> FitResult:
+def small(out: Path, minutes: float | None = None, steps: int = 1_000) -> FitResult:
     """The shipped predictor: Big Buck Bunny's training shots with simulated motion.
 
     Resumes what `out` holds. `minutes` ends a sitting early; the rate's shape follows `steps`.
@@ -134,7 +177,10 @@ def small(out: Path, minutes: float | None = None, steps: int = 1_100) -> FitRes
         seed=0,
     )
     batches = Batches(Mixture(source, tuple(MIX.items())), 8, prepare=with_flows)
-    return fit(model, predict_objective, batches, options, out, held_out=watched(film))
+    drawn = strips(fixed_clips(film, shots.training_shots()[-14:])[:2])
+    return fit(
+        model, predict_objective, batches, options, out, held_out=watched(film), pictures=drawn
+    )
 
 
 def watched(film: np.ndarray) -> HeldOut:
@@ -149,20 +195,26 @@ def batches_of(clips: Sequence[Frames], size: int = 8) -> list[Batch]:
     made = []
     for first in range(0, len(clips), size):
         chosen = clips[first : first + size]
-        extra = [flows(clip[:NUM_KNOWN]) for clip in chosen]
+        extra = np.stack([flows(clip[:NUM_KNOWN]) for clip in chosen])
         frames = torch.from_numpy(np.stack(chosen)).permute(0, 1, 4, 2, 3).contiguous()
-        stacked = {k: torch.from_numpy(np.stack([e[k] for e in extra])) for k in extra[0]}
-        made.append(Batch(frames, torch.arange(first, first + len(chosen)), stacked))
+        found = {"flows": torch.from_numpy(extra)}
+        made.append(Batch(frames, torch.arange(first, first + len(chosen)), found))
     return made
 
 
 def ship(run: Path, name: str, card: dict[str, Any], to: Path, shape: Shape | None = None) -> Path:
     """The mean weights of a run's newest checkpoint, as a file that `weights.load` reads."""
+    model = Kineo(shape)
+    steps = take_mean_weights(model, run)
+    path = to / f"{name}.safetensors"
+    weights.save(model, path, {**card, "steps": steps})
+    return path
+
+
+def take_mean_weights(model: nn.Module, run: Path) -> int:
+    """Puts the mean weights of a run's newest checkpoint into the model; gives its step."""
     saved = checkpoint.load_latest(run / "checkpoints")
     if saved is None:
         raise ValueError(f"{run} holds no checkpoint: train first.")
-    model = Kineo(shape)
     checkpoint.restore(checkpoint.tensors_of(model), saved.ema)
-    path = to / f"{name}.safetensors"
-    weights.save(model, path, {**card, "steps": saved.step})
-    return path
+    return saved.step

@@ -2,16 +2,22 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kineograph.answer import Sampling, continued
+from kineograph.data.augment import Frames
 from kineograph.data.loader import Batch
+from kineograph.models.guess import NUM_KNOWN
 from kineograph.train import precision
 
 Objective = Callable[[nn.Module, Batch, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
@@ -61,6 +67,35 @@ def held_out_numbers(
             losses = [objective(model, b.to(device), generator)[0] for b in held_out.batches]
         found[f"held_out/{name}"] = float(torch.stack(losses).mean())
     return found
+
+
+def strips(
+    clips: Sequence[Frames], steps: int = 4, horizons: Sequence[int] = (1, 2, 4, 8)
+) -> Pictures:
+    """A picture per clip: truth, mean and one sample below each other, at the horizons.
+
+    The model is asked as users ask it, on a copy that leaves the run untouched.
+    """
+
+    def drawn(model: nn.Module) -> dict[str, Float[Tensor, "c h w"]]:
+        asked = deepcopy(model).cpu().eval()
+        return {f"strip-{n}": strip(asked, clip, steps, horizons) for n, clip in enumerate(clips)}
+
+    return drawn
+
+
+def strip(
+    model: Any, clip: Frames, steps: int, horizons: Sequence[int]
+) -> Float[Tensor, "c rows_h columns_w"]:
+    """One strip in 0..1; the clip has 8 known frames, then as many as the last horizon."""
+    frames = rearrange(torch.from_numpy(clip), "t h w c -> t c h w").float() / 127.5 - 1
+    known, truth = frames[:NUM_KNOWN], frames[NUM_KNOWN:]
+    answers = [
+        torch.stack(list(continued(model, known, max(horizons), Sampling(s)))) for s in (1, steps)
+    ]
+    columns = [horizon - 1 for horizon in horizons]
+    rows = torch.stack([films[columns] for films in (truth, *answers)])
+    return rearrange((rows + 1) / 2, "r n c h w -> c (r h) (n w)")
 
 
 def write_picture(path: Path, picture: Float[Tensor, "c h w"]) -> None:

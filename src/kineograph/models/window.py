@@ -1,0 +1,110 @@
+"""A window is one question to a model, put in what that model works on, and answered in frames."""
+
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from kineograph.known import Known
+from kineograph.models.guess import NUM_KNOWN, guess_of
+from kineograph.models.latent import LatentKineo
+from kineograph.models.layers import warped
+from kineograph.models.net import STRIDE_PX, Kineo, Plan, coherent, render
+from kineograph.shapes import Grid
+
+Predictor = Kineo | LatentKineo
+
+
+@runtime_checkable
+class Window(Protocol):
+    """`question` is for the sampler; frames are made of the last clean answer that was given."""
+
+    question: Known
+
+    def clean(
+        self, latents: Float[Tensor, "b t c h w"], sigma: Float[Tensor, "b t 1 h w"]
+    ) -> Float[Tensor, "b t c h w"]:
+        """All frames without noise, the known ones as they are."""
+        ...
+
+    def frame(
+        self, index: int, last: Float[Tensor, "3 h w"], before: Float[Tensor, "3 h w"]
+    ) -> Float[Tensor, "3 h w"]:
+        """An unknown frame, counted from 0, at the size of the two last known ones."""
+        ...
+
+
+def opened(model: Predictor, known: Float[Tensor, "8 3 h w"], mean: bool = True) -> Window:
+    """What follows these frames, as a question to this model: for its mean, or for a sample."""
+    if isinstance(model, Kineo):
+        return _Planned(model, known, mean)
+    return _Decoded(model, known)
+
+
+class _Planned:
+    """Asked in pixels; frames are made by the plan, of the last known ones.
+
+    The mean blends what may come; a sample must look like a film, so its plan is `coherent`.
+    """
+
+    def __init__(self, model: Kineo, known: Float[Tensor, "8 3 h w"], mean: bool) -> None:
+        self.model, self.grid, self.mean = model, _grid(known), mean
+        padded = self.grid.pad(known)[None]
+        self.guess = guess_of(padded)
+        self.question = Known.exactly(padded).followed_by(model.shape.num_frames - NUM_KNOWN)
+        self.plan: Plan | None = None
+
+    def clean(self, latents: Tensor, sigma: Tensor) -> Float[Tensor, "b t c h w"]:
+        unknown, plan = self.model(latents, sigma, self.guess)
+        if not self.mean:
+            plan = coherent(plan)
+            last = latents[:, NUM_KNOWN - 1].expand(unknown.shape[1], -1, -1, -1)
+            unknown = warped(last, plan.path, "bicubic")[None]
+        self.plan = replace(
+            plan,
+            gates=self.grid.crop(plan.gates),
+            path=self.grid.crop(plan.path),
+            motions=self.grid.crop(plan.motions),
+            added=self.grid.crop(plan.added),
+        )
+        return torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
+
+    @torch.inference_mode()
+    def frame(self, index: int, last: Tensor, before: Tensor) -> Float[Tensor, "3 h w"]:
+        assert self.plan is not None
+        return render(self.plan, index, last, before)
+
+
+class _Decoded:
+    """Asked in the codec's latents; frames are decoded, and enlarged where the film is larger."""
+
+    def __init__(self, model: LatentKineo, known: Float[Tensor, "8 3 h w"]) -> None:
+        self.model, self.grid = model, _grid(known)
+        padded = self.grid.pad(known)[None]
+        self.guidance = model.guidance(padded, guess_of(padded))
+        self.question = Known.exactly(model.codec.encode(padded)).followed_by(model.num_unknown)
+        self.unknown: Tensor | None = None
+
+    def clean(self, latents: Tensor, sigma: Tensor) -> Float[Tensor, "b t c h w"]:
+        unknown = self.model(latents, sigma, self.guidance)
+        self.unknown = unknown
+        return torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
+
+    @torch.inference_mode()
+    def frame(self, index: int, last: Tensor, before: Tensor) -> Float[Tensor, "3 h w"]:
+        assert self.unknown is not None
+        decoded = self.model.codec.decode(self.unknown[:, index : index + 1])
+        picture = self.grid.crop(decoded[:, 0])
+        h, w = last.shape[-2:]
+        if picture.shape[-2:] != (h, w):
+            picture = F.interpolate(picture, (h, w), mode="bicubic", align_corners=False)
+        return picture[0]
+
+
+def _grid(known: Float[Tensor, "8 3 h w"]) -> Grid:
+    """Cells of 16 px suit both models; below two of them there is no motion to measure."""
+    h, w = known.shape[-2:]
+    return Grid(h, w, STRIDE_PX if min(h, w) > STRIDE_PX else 2 * STRIDE_PX)
