@@ -12,6 +12,7 @@ from kineograph import tasks
 from kineograph.answer import Sampling
 from kineograph.data import footage, shots
 from kineograph.data.clips import fixed_clips
+from kineograph.evaluate.article import article_baseline, load_article
 from kineograph.evaluate.baselines import classical
 from kineograph.evaluate.bench import BenchOptions, bench_predict
 from kineograph.evaluate.clips import EvalClip
@@ -35,8 +36,9 @@ def bench(model: str, out: Path, steps: int, quick: bool, console: Console) -> N
 
     options = BenchOptions(measures=("psnr", "ssim")) if quick else BenchOptions()
     about = {"model": model, "sha256": weights.digest(model), "steps of a sample": steps}
+    baselines = {**classical(), "article": article_baseline(load_article())}
     bench_predict(
-        list(held_out_clips()), out, classical(), {"kineo mean": mean}, {f"kineo {steps}": draw},
+        list(held_out_clips()), out, baselines, {"kineo mean": mean}, {f"kineo {steps}": draw},
         options, about, console,
     )  # fmt: skip
     console.print(f"{out}: the report.")

@@ -1,12 +1,14 @@
 """The classical answer: pictures moved along the flow, weighed by what would have told the past.
 
-Seven candidates are made of the two newest frames (`candidates`). How much each counts is fitted
+Eight candidates are made of the two newest frames (`candidates`). How much each counts is fitted
 by least squares, place by place: they are asked to foretell the last three known frames from the
 frames before those, 1 to 3 steps ahead, and the weights that would have done it best are used
 for the future. Nothing is trained; the model starts here and can only move on.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,14 +22,9 @@ from kineograph.models.layers import smoothed, warped
 from kineograph.video.levels import levels
 
 NUM_KNOWN = 8
-FIRST_FLOW = 2
+FIRST_FLOW = 1
 """Flows are measured at the known frames from this one on."""
-OF_THE_LAST = (
-    (1.0, "bilinear"), (0.0, "bilinear"), (1.0, "bicubic"), (0.5, "bilinear"), (1.35, "bilinear"),
-)  # fmt: skip
-"""How far along its path the last known frame is moved for a candidate, and how it is sampled."""
-NUM_CANDIDATES = len(OF_THE_LAST) + 2
-TARGETS = {7: 1.0, 6: 0.7, 5: 0.49}
+TARGETS = {7: 1.0, 6: 0.9, 5: 0.8}
 """The known frames that are foretold, and how much each counts."""
 NUM_TRIED = 3
 """Steps ahead that are tried; what lies beyond uses the weights of the farthest tried."""
@@ -39,21 +36,53 @@ SHARED = 0.5
 OVERALL = 1.0
 """How much the mean over the whole picture counts beside what is near."""
 CELL_PX = 8
-RIDGE, SHRINK = 3e-3, 0.3
+RIDGE, SHRINK, DOUBT = 3e-4, (0.1, 0.3, 0.3), 1e-3
+"""Against weights that little speaks for: absolute, relative (1 to 3 steps ahead), and of the fit."""
+
+
+class Candidate(NamedTuple):
+    """The last known frame, or the one before it, moved along a share of a path.
+
+    Paths are straight (the last motion goes on) or bent (its last change goes on, too). `further`
+    adds one step of the way, which brings the frame before to the same place.
+    """
+
+    is_last: bool
+    along: float
+    mode: str = "bilinear"
+    bent: bool = False
+    further: bool = False
+
+
+CANDIDATES = (
+    Candidate(True, 1.0),
+    Candidate(True, 0.0),
+    Candidate(True, 1.0, "bicubic"),
+    Candidate(True, 0.5),
+    Candidate(True, 1.35),
+    Candidate(False, 0.0),
+    Candidate(False, 1.0, further=True),
+    Candidate(True, 1.0, bent=True),
+)
+SHARP = 2
+"""The candidate that is as sharp as what it is made of."""
+UNFITTED = (0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""The shares of the candidates without a reason for others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Guess:
     """What the known frames say about the next ones, classically.
 
-    motion: backward motion at the last known frame, in pixels a step, where it may be trusted.
+    motions: backward motion at the last known frame, in pixels a step, where it may be trusted:
+        as it is, and with its last change added.
     weights: of each candidate but the first, per cell of 8 px, for 1, 2 and 3 or more steps.
     tried: log squared error, 1 to 3 steps ahead onto the last known frame, of copying, of
-        moving, and of the fitted blend.
-    missed: the last known frame less the one before it moved; and less the blend one step ahead.
+        moving, and of the blend that was fitted without that frame.
+    missed: the last known frame less the one before it moved; and less that blend, one step ahead.
     """
 
-    motion: Float[Tensor, "b 2 h w"]
+    motions: Float[Tensor, "b 2 2 h w"]
     weights: Float[Tensor, "b tried k h8 w8"]
     tried: Float[Tensor, "b tried 3 h w"]
     missed: Float[Tensor, "b 6 h w"]
@@ -86,18 +115,23 @@ def guess_of(known: Float[Tensor, "b 8 3 h w"]) -> Guess:
 def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"]) -> Guess:
     """The guess from frames and the flows between them, in full precision."""
     with torch.autocast(known.device.type, enabled=False):
-        motions = {
-            t: trusted(found[:, t - FIRST_FLOW], known[:, t], known[:, t - 1])
-            for t in range(FIRST_FLOW, NUM_KNOWN)
-        }
+        motions = _motions(known, found)
         last = NUM_KNOWN - 1
-        normal: list[tuple[Tensor, Tensor]] = []
+        fewer: dict[int, Tensor] | None = None
         weights, tried, missed = [], [], []
         for ahead in range(1, NUM_TRIED + 1):
             made = {t: _foretold(known, motions, t, ahead) for t in TARGETS}
-            normal.append(_normal_equations(made, known))
-            weights.append(_solved(normal))
-            blend = blended(made[last], weights[-1])
+            normal = {t: w * _normal_equations(made[t], known[:, t]) for t, w in TARGETS.items()}
+            pooled = normal if fewer is None else {t: normal[t] + SHARED * fewer[t] for t in TARGETS}
+            fewer = normal
+            shrink = SHRINK[ahead - 1]
+            apart = {
+                t: _solved([pooled[other] for other in TARGETS if other != t], shrink)
+                for t in TARGETS
+            }
+            belief = _belief(made, known, apart)
+            weights.append(belief * _solved(list(pooled.values()), shrink))
+            blend = blended(made[last], belief * apart[last])
             told = torch.stack([made[last][:, 1], made[last][:, 0], blend], 1)
             tried.append(_log_error(told - known[:, last, None]))
             if ahead == 1:
@@ -130,74 +164,99 @@ def carried(motion: Float[Tensor, "b 2 h w"], steps: float) -> Float[Tensor, "b 
 def candidates(
     last: Float[Tensor, "b 3 h w"],
     before: Float[Tensor, "b 3 h w"],
-    path: Float[Tensor, "b 2 h w"],
+    paths: Float[Tensor, "b 2 2 h w"],
     steps: float,
-) -> Float[Tensor, "b 7 3 h w"]:
-    """Pictures that may be the one at the end of the path, `steps` of the motion ahead."""
-    made = [
-        warped(source, path * factor, mode) if factor else source
-        for source, factor, mode in recipe(last, before, steps)
-    ]
-    return torch.stack(made, 1)
+) -> Float[Tensor, "b k 3 h w"]:
+    """Pictures that may be the one at the end of the paths, `steps` of the motion ahead."""
+    return torch.stack([candidate(c, last, before, paths, steps) for c in CANDIDATES], 1)
 
 
-def recipe(last: Tensor, before: Tensor, steps: float) -> list[tuple[Tensor, float, str]]:
-    """Each candidate's source, how far along the path it is moved, and how it is sampled."""
-    return [
-        *((last, along, mode) for along, mode in OF_THE_LAST),
-        (before, 0.0, "bilinear"),
-        (before, (steps + 1) / steps, "bilinear"),
-    ]
+def candidate(
+    which: Candidate, last: Tensor, before: Tensor, paths: Tensor, steps: float
+) -> Float[Tensor, "b 3 h w"]:
+    """One of them."""
+    source = last if which.is_last else before
+    if which.along == 0:
+        return source
+    along = which.along * ((steps + 1) / steps if which.further else 1)
+    return warped(source, paths[:, int(which.bent)] * along, which.mode)
 
 
 def blended(
-    made: Float[Tensor, "b 7 3 h w"], weights: Float[Tensor, "b k h8 w8"]
+    made: Float[Tensor, "b k 3 h w"], weights: Float[Tensor, "b k h8 w8"]
 ) -> Float[Tensor, "b 3 h w"]:
     """The weighted sum of candidates."""
     return (shares(weights, made.shape[-2:])[:, :, None] * made).sum(1)
 
 
-def shares(weights: Float[Tensor, "b k h8 w8"], size: tuple[int, ...]) -> Float[Tensor, "b 7 h w"]:
-    """Each candidate's share at every pixel; they sum to 1, and some may be negative.
-
-    Without a reason to do else, half of the linear and half of the cubic sampling is taken.
-    """
+def shares(
+    weights: Float[Tensor, "b k h8 w8"], size: tuple[int, ...]
+) -> Float[Tensor, "b k1 h w"]:
+    """Each candidate's share at every pixel; they sum to 1, and some may be negative."""
     free = F.interpolate(weights, size, mode="bilinear", align_corners=False)
-    free = torch.cat([1 - free.sum(1, keepdim=True), free], 1)
-    return free + free.new_tensor([-0.5, 0, 0.5, 0, 0, 0, 0]).view(-1, 1, 1)
+    free = torch.cat([-free.sum(1, keepdim=True), free], 1)
+    return free + free.new_tensor(UNFITTED).view(-1, 1, 1)
+
+
+def _motions(known: Tensor, found: Tensor) -> dict[int, Float[Tensor, "b 2 2 h w"]]:
+    """At each known frame but the first two, the motion as it is and with its last change added."""
+    straight = [
+        trusted(found[:, t - FIRST_FLOW], known[:, t], known[:, t - 1])
+        for t in range(FIRST_FLOW, NUM_KNOWN)
+    ]
+    return {
+        t: torch.stack([now, 2 * now - warped(before, now)], 1)
+        for t, (before, now) in enumerate(pairwise(straight), FIRST_FLOW + 1)
+    }
 
 
 def _foretold(known: Tensor, motions: dict[int, Tensor], target: int, ahead: int) -> Tensor:
     source, steps = target - ahead, reach(ahead)
-    path = carried(motions[source], steps)
-    return candidates(known[:, source], known[:, source - 1], path, steps)
+    paths = paths_of(motions[source], steps)
+    return candidates(known[:, source], known[:, source - 1], paths, steps)
 
 
-def _normal_equations(made: dict[int, Tensor], known: Tensor) -> tuple[Tensor, Tensor]:
-    """Means of products over each cell, channels summed, all targets together."""
-    k = NUM_CANDIDATES - 1
-    left = right = torch.zeros(())
-    for target, pictures in made.items():
-        free = pictures[:, 1:] - pictures[:, :1]
-        rest = known[:, target] - 0.5 * (pictures[:, 0] + pictures[:, 2])
-        both = torch.cat([free, rest[:, None]], 1)
-        cells = rearrange(both, "b k c (h p) (w q) -> b h w k (c p q)", p=CELL_PX, q=CELL_PX)
-        products = cells[..., :k, :] @ cells.mT * (TARGETS[target] / CELL_PX**2)
-        products = rearrange(products, "b h w k l -> b k l h w")
-        left, right = left + products[:, :, :k].flatten(1, 2), right + products[:, :, k]
-    return left, right
+def paths_of(motions: Float[Tensor, "b 2 2 h w"], steps: float) -> Float[Tensor, "b 2 2 h w"]:
+    """Where both motions lead, `steps` ahead."""
+    return carried(motions.flatten(0, 1), steps).unflatten(0, motions.shape[:2])
 
 
-def _solved(normal: list[tuple[Tensor, Tensor]]) -> Float[Tensor, "b k h8 w8"]:
+def _normal_equations(made: Float[Tensor, "b k 3 h w"], truth: Tensor) -> Tensor:
+    """Means over each cell of the products of candidates and truth, channels summed."""
+    both = torch.cat([made[:, 1:] - made[:, :1], (truth - _unfitted(made))[:, None]], 1)
+    cells = rearrange(both, "b k c (h p) (w q) -> b h w k (c p q)", p=CELL_PX, q=CELL_PX)
+    return rearrange(cells @ cells.mT / CELL_PX**2, "b h w k l -> b k l h w")
+
+
+def _unfitted(made: Float[Tensor, "b k 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    return sum((w * made[:, k] for k, w in enumerate(UNFITTED) if w), torch.zeros(()))
+
+
+def _belief(
+    made: dict[int, Tensor], known: Tensor, apart: dict[int, Tensor]
+) -> Float[Tensor, "b 1 h8 w8"]:
+    """How much of the fit to believe, 0 to 1: each target is foretold by the fit to the others."""
+    agreed = power = torch.zeros(())
+    for t, share in TARGETS.items():
+        plain = _unfitted(made[t])
+        step = blended(made[t], apart[t]) - plain
+        agreed = agreed + share * _cells((step * (known[:, t] - plain)).sum(1, keepdim=True))
+        power = power + share * _cells(step.square().sum(1, keepdim=True))
+    return (_around(agreed) / (_around(power) + DOUBT)).clamp(0, 1)
+
+
+def _cells(x: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h8 w8"]:
+    return F.avg_pool2d(x, CELL_PX)
+
+
+def _solved(normal: list[Tensor], shrink: float) -> Float[Tensor, "b k h8 w8"]:
     """Ridge regression in each cell, from what is near and a share of the whole picture."""
-    k = NUM_CANDIDATES - 1
-    left, right = normal[-1]
-    if len(normal) > 1:
-        left, right = left + SHARED * normal[-2][0], right + SHARED * normal[-2][1]
-    left = _around(left).unflatten(1, (k, k)).permute(0, 3, 4, 1, 2)
-    right = _around(right).permute(0, 2, 3, 1)[..., None]
+    total = torch.stack(normal).sum(0)
+    k = total.shape[1] - 1
+    both = _around(total.flatten(1, 2)).unflatten(1, (k + 1, k + 1)).permute(0, 3, 4, 1, 2)
+    left, right = both[..., :k, :k], both[..., :k, k:]
     power = torch.diagonal(left, dim1=-2, dim2=-1)
-    solved = torch.linalg.solve(left + torch.diag_embed(RIDGE + SHRINK * power), right)
+    solved = torch.linalg.solve(left + torch.diag_embed(RIDGE + shrink * power), right)
     return solved[..., 0].permute(0, 3, 1, 2)
 
 

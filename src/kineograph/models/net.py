@@ -7,6 +7,7 @@ start at the classical answer; training can only move on.
 """
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import torch
 from einops import rearrange, repeat
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kineograph.models import guess as classical
-from kineograph.models.guess import NUM_CANDIDATES, NUM_KNOWN, NUM_TRIED, OF_THE_LAST, Guess
+from kineograph.models.guess import CANDIDATES, NUM_KNOWN, NUM_TRIED, Guess
 from kineograph.models.layers import (
     Attention,
     ChannelNorm,
@@ -54,14 +55,14 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How to make n frames: gates over the 7 classical candidates and k motions; the rest is added.
+    """How to make n frames: gates over the classical candidates and k motions; the rest is added.
 
-    path: where the classical motion leads at each frame's horizon, `steps` of it ahead.
+    paths: where the classical motions lead at each frame's horizon, `steps` of them ahead.
     motions: the last one points to the frame before the last; the others to the last known frame.
     """
 
     gates: Float[Tensor, "n g h w"]
-    path: Float[Tensor, "n 2 h w"]
+    paths: Float[Tensor, "n 2 2 h w"]
     steps: Float[Tensor, " n"]
     motions: Float[Tensor, "n k 2 h w"]
     added: Float[Tensor, "n 3 h w"]
@@ -73,24 +74,23 @@ def render(
     """One frame of a plan, made from the two last known frames at their own size."""
     size = last.shape[-2:]
     h, w = plan.gates.shape[-2:]
-    ratio = plan.path.new_tensor([size[1] / w, size[0] / h]).view(2, 1, 1)
+    ratio = plan.paths.new_tensor([size[1] / w, size[0] / h]).view(2, 1, 1)
 
     def sized(x: Tensor) -> Tensor:
-        one = x[None]
         if x.shape[-2:] == size:
-            return one
-        return F.interpolate(one, size, mode="bilinear", align_corners=False)
+            return x
+        return F.interpolate(x, size, mode="bilinear", align_corners=False)
 
-    path = sized(plan.path[index]) * ratio
-    made = classical.recipe(last[None], before[None], float(plan.steps[index]))
-    pictures = [(source, path * along, mode) for source, along, mode in made]
-    own = [sized(motion) * ratio for motion in plan.motions[index]]
-    pictures += [(last[None], motion, "bilinear") for motion in own[:-1]]
-    pictures += [(before[None], own[-1], "bilinear")]
-    answer = sized(plan.added[index])
-    for (source, motion, mode), gate in zip(pictures, plan.gates[index], strict=True):
+    paths = (sized(plan.paths[index]) * ratio)[None]
+    steps, sources = float(plan.steps[index]), (last[None], before[None])
+    makers = [partial(classical.candidate, c, *sources, paths, steps) for c in CANDIDATES]
+    for k, motion in enumerate(sized(plan.motions[index]) * ratio):
+        source = sources[k == plan.motions.shape[1] - 1]
+        makers.append(partial(warped, source, motion[None]))
+    answer = sized(plan.added[index : index + 1])
+    for make, gate in zip(makers, plan.gates[index], strict=True):
         if gate.any():
-            answer = answer + sized(gate[None]) * warped(source, motion, mode)
+            answer = answer + sized(gate[None, None]) * make()
     return answer[0]
 
 
@@ -100,15 +100,16 @@ def coherent(plan: Plan) -> Plan:
     Motions are averaged, by the gates, instead of pictures: where the plan is unsure it moves by
     the mean, and nothing is softened. That motion is smooth, so nothing is torn either.
     """
-    num_last = len(OF_THE_LAST)
-    gates = torch.cat([plan.gates[:, :num_last], plan.gates[:, NUM_CANDIDATES:-1]], 1).clamp(min=0)
-    along = torch.stack([plan.path * factor for factor, _ in OF_THE_LAST], 1)
-    motions = torch.cat([along, plan.motions[:, :-1]], 1)
+    used = [k for k, c in enumerate(CANDIDATES) if c.is_last]
+    along = [plan.paths[:, int(CANDIDATES[k].bent)] * CANDIDATES[k].along for k in used]
+    motions = torch.cat([torch.stack(along, 1), plan.motions[:, :-1]], 1)
+    gates = torch.cat([plan.gates[:, used], plan.gates[:, len(CANDIDATES) : -1]], 1).clamp(min=0)
     mean = (gates[:, :, None] * motions).sum(1) / (gates.sum(1, keepdim=True) + 1e-3)
-    sharp = torch.zeros_like(plan.gates)
-    sharp[:, OF_THE_LAST.index((1.0, "bicubic"))] = 1
     path = smoothed(smoothed(mean, SMOOTH_PX), SMOOTH_PX)
-    return replace(plan, gates=sharp, path=path, added=torch.zeros_like(plan.added))
+    sharp = torch.zeros_like(plan.gates)
+    sharp[:, classical.SHARP] = 1
+    paths = torch.stack([path, path], 1)
+    return replace(plan, gates=sharp, paths=paths, added=torch.zeros_like(plan.added))
 
 
 def _moved(last: Tensor, before: Tensor, motions: Float[Tensor, "n k 2 h w"]) -> list[Tensor]:
@@ -173,7 +174,7 @@ class Kineo(nn.Module):
         assert head.bias is not None
         nn.init.zeros_(head.weight)
         bias = torch.zeros(self.shape.num_moved + 9, 16)
-        bias[0], bias[1], bias[2], bias[3], bias[4] = 2.0, -3.0, -1.0, -2.0, -3.0
+        bias[0], bias[1], bias[2], bias[3], bias[4] = 1.5, -1.0, 0.0, -3.0, -4.0
         bias[self.shape.num_moved + 2] = -5.0
         head.bias.data.copy_(bias.flatten())
 
@@ -195,14 +196,14 @@ class Kineo(nn.Module):
         last, before = frames[:, NUM_KNOWN - 1], frames[:, NUM_KNOWN - 2]
         said = answered(last, before, guess, t - NUM_KNOWN)
         seen = _seen(frames, sigma, guess, said.blend)
-        codes = self._codes(seen, guess.motion, b)
+        codes = self._codes(seen, guess.motions[:, 0], b)
         todo = which + NUM_KNOWN
         per_frame = self.plan_frame(_flat(codes[:, todo]))
         sources = _Sources(
             repeat(last, "b c h w -> (b n) c h w", n=len(which)),
             repeat(before, "b c h w -> (b n) c h w", n=len(which)),
             said.blend[:, which].flatten(0, 1),
-            said.path[:, which].flatten(0, 1),
+            said.paths[:, which, 0].flatten(0, 1),
             repeat((said.steps[which] + 1) / said.steps[which], "n -> (b n) 1 1 1", b=b),
         )
         tried = guess.tried[:, which.clamp(max=NUM_TRIED - 1)].flatten(0, 1)
@@ -212,7 +213,7 @@ class Kineo(nn.Module):
         weights = guess.weights[:, which.clamp(max=NUM_TRIED - 1)].flatten(0, 1)
         plan = Plan(
             _unfolded(gates, weights),
-            sources.path,
+            said.paths[:, which].flatten(0, 1),
             repeat(said.steps[which], "n -> (b n)", b=b),
             motions,
             added,
@@ -271,10 +272,10 @@ class Kineo(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """The classical answer to every horizon: the blend, and where the motion leads."""
+    """The classical answer to every horizon: the blend, and where the motions lead."""
 
     blend: Float[Tensor, "b n 3 h w"]
-    path: Float[Tensor, "b n 2 h w"]
+    paths: Float[Tensor, "b n 2 2 h w"]
     steps: Float[Tensor, " n"]
 
 
@@ -285,7 +286,7 @@ def answered(
     """The next frames as the guess alone would make them."""
     steps = [classical.reach(h) for h in range(1, num_frames + 1)]
     with torch.autocast(last.device.type, enabled=False):
-        paths = [classical.carried(guess.motion, s) for s in steps]
+        paths = [classical.paths_of(guess.motions, s) for s in steps]
         blends = [
             classical.blended(
                 classical.candidates(last, before, path, s),

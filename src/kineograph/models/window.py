@@ -62,11 +62,11 @@ class _Planned:
         if not self.mean:
             plan = coherent(plan)
             last = latents[:, NUM_KNOWN - 1].expand(unknown.shape[1], -1, -1, -1)
-            unknown = warped(last, plan.path, "bicubic")[None]
+            unknown = warped(last, plan.paths[:, 0], "bicubic")[None]
         self.plan = replace(
             plan,
             gates=self.grid.crop(plan.gates),
-            path=self.grid.crop(plan.path),
+            paths=self.grid.crop(plan.paths),
             motions=self.grid.crop(plan.motions),
             added=self.grid.crop(plan.added),
         )

@@ -156,7 +156,7 @@ def held_out_objective(
     return log_error(answer, clean[:, NUM_KNOWN:]).mean(), {}
 
 
-def small(out: Path, minutes: float | None = None, steps: int = 1_000) -> FitResult:
+def small(out: Path, minutes: float | None = None, steps: int = 800) -> FitResult:
     """The shipped predictor: Big Buck Bunny's training shots with simulated motion.
 
     Resumes what `out` holds. `minutes` ends a sitting early; the rate's shape follows `steps`.
