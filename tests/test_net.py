@@ -5,9 +5,9 @@ import torch
 
 from kineograph.models import guess as classical
 from kineograph.models import weights
-from kineograph.models.guess import NUM_CANDIDATES, fitted, guess_of, reach
+from kineograph.models.guess import CANDIDATES, fitted, guess_of, reach
 from kineograph.models.layers import smoothed, warped
-from kineograph.models.net import Kineo, Plan, answered, render
+from kineograph.models.net import Kineo, Plan, answered, coherent, render
 from tests_support import TINY_SHAPE, panning
 
 
@@ -45,7 +45,7 @@ def test_motion_fades() -> None:
 
 
 def test_shares_of_the_blend_sum_to_one() -> None:
-    free = torch.randn(2, NUM_CANDIDATES - 1, 3, 4)
+    free = torch.randn(2, len(CANDIDATES) - 1, 3, 4)
     shares = classical.shares(free, (24, 32))
     torch.testing.assert_close(shares.sum(1), torch.ones(2, 24, 32))
 
@@ -55,12 +55,34 @@ def test_the_blend_finds_the_one_candidate_that_always_was_right() -> None:
     generator = torch.Generator().manual_seed(0)
     pair = smoothed(torch.rand(2, 3, 48, 48, generator=generator), 5) * 4 - 2
     film = pair.repeat(8, 1, 1, 1)[None]
-    no_flow = torch.zeros(1, 6, 2, 48, 48)
+    no_flow = torch.zeros(1, 7, 2, 48, 48)
     found = fitted(film[:, :8], no_flow)
     said = answered(film[:, 7], film[:, 6], found, 1).blend[:, 0]
     error, copied = ((x - film[:, 8]).square().mean() for x in (said, film[:, 7]))
     assert error < 0.1 * copied  # the ridge holds it back from 0
     assert (found.tried[:, 0, 2] < found.tried[:, 0, 0] - 2).all()
+
+
+def test_a_fit_that_foretells_nothing_is_not_believed() -> None:
+    """Every frame is another picture: whatever fits the others is wrong for the next."""
+    generator = torch.Generator().manual_seed(0)
+    film = smoothed(torch.rand(8, 3, 48, 48, generator=generator), 5)[None] * 4 - 2
+    found = fitted(film, torch.zeros(1, 7, 2, 48, 48))
+    assert found.weights.abs().mean() < 0.25
+
+
+def test_a_coherent_plan_moves_and_never_blends() -> None:
+    film = panning(16, 1.0)[None]
+    sigma = torch.zeros_like(film[:, :, :1])
+    sigma[:, 8:] = 1
+    with torch.no_grad():
+        plan = coherent(tiny()(film, sigma, guess_of(film[:, :8]))[1])
+    assert torch.equal(plan.gates.sum(1), torch.ones(8, 48, 48))
+    assert ((plan.gates == 0) | (plan.gates == 1)).all()
+    assert not plan.added.any()
+    ahead = plan.paths[:, 0, 0, 16:32, 16:32].mean((-1, -2))
+    assert (ahead.diff() < 0).all()
+    assert -1.3 < ahead[0] < -0.6
 
 
 def test_a_still_film_is_answered_by_its_picture() -> None:
@@ -72,9 +94,9 @@ def test_a_still_film_is_answered_by_its_picture() -> None:
 def test_flow_points_back_along_the_motion() -> None:
     film = panning(8, 1.0)
     guess = guess_of(film[None])
-    inside = guess.motion[0, 0, 12:36, 12:36]
+    inside = guess.motions[0, 0, 0, 12:36, 12:36]
     assert abs(float(inside.median()) + 1.0) < 0.15
-    assert abs(float(guess.motion[0, 1, 12:36, 12:36].median())) < 0.15
+    assert abs(float(guess.motions[0, 0, 1, 12:36, 12:36].median())) < 0.15
 
 
 def test_an_untrained_model_beats_a_copy_on_a_pan() -> None:
@@ -88,7 +110,7 @@ def test_an_untrained_model_beats_a_copy_on_a_pan() -> None:
     error = (answer[:, :2] - film[:, 8:10])[..., 8:40, 8:40].square().mean()
     copied = (film[:, 7:8] - film[:, 8:10])[..., 8:40, 8:40].square().mean()
     assert error < 0.3 * copied
-    assert plan.gates.shape == (8, 10, 48, 48)
+    assert plan.gates.shape == (8, 11, 48, 48)
 
 
 def test_the_answer_does_not_see_the_unknown_frames() -> None:
@@ -128,13 +150,13 @@ def test_a_plan_renders_at_its_own_size_what_the_model_answered() -> None:
             torch.testing.assert_close(made, answer[0, index], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("gate", [NUM_CANDIDATES, 0])
+@pytest.mark.parametrize("gate", [len(CANDIDATES), 0])
 def test_a_plan_renders_the_same_motion_at_twice_the_size(gate: int) -> None:
     """Learned or classical, motions grow with the picture."""
-    gates = torch.zeros(1, NUM_CANDIDATES + 2, 16, 16)
+    gates = torch.zeros(1, len(CANDIDATES) + 2, 16, 16)
     gates[:, gate] = 1
-    motions, path = torch.full((1, 2, 2, 16, 16), 1.0), torch.full((1, 2, 16, 16), 1.0)
-    plan = Plan(gates, path, torch.ones(1), motions, torch.zeros(1, 3, 16, 16))
+    motions = torch.full((1, 2, 2, 16, 16), 1.0)
+    plan = Plan(gates, motions, torch.ones(1), motions, torch.zeros(1, 3, 16, 16))
     last = torch.rand(3, 32, 48)
     made = render(plan, 0, last, torch.zeros_like(last))
     torch.testing.assert_close(made[..., :30, :45], last[..., 2:, 3:], atol=1e-5, rtol=1e-5)

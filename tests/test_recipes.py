@@ -69,6 +69,13 @@ def test_rolled_on_clips_know_the_models_own_frames() -> None:
     assert rolled.extra["flows"].shape == batch.extra["flows"].shape
 
 
+def test_the_work_of_a_clip_is_counted_and_leaves_no_gradient() -> None:
+    model = tiny()
+    one, two = (recipes.flops_a_clip(model, next(batches(n)(0))) for n in (1, 2))
+    assert one == two > 1e6
+    assert all(p.grad is None for p in model.parameters())
+
+
 def test_wear_changes_known_frames_alone() -> None:
     clip = footage()[:16]
     kinds = set()

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 import tiny_run
 from kineograph import scale
 from kineograph.data.loader import Batch
-from kineograph.train import checkpoint, ema, log, loop, optimise, precision
+from kineograph.train import checkpoint, ema, log, loop, machine, optimise, precision
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
@@ -21,6 +22,17 @@ def test_the_loss_falls(tmp_path: Path) -> None:
     losses = [line["loss"] for line in log.read(tmp_path) if "loss" in line]
     assert len(losses) == tiny_run.OPTIONS.steps
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_settled_machine_trains_the_same(tmp_path: Path) -> None:
+    plain = tiny_run.run(tmp_path / "a").loss
+    threads = cv2.getNumThreads()
+    try:
+        machine.settle()
+        assert cv2.getNumThreads() == 1
+        assert tiny_run.run(tmp_path / "b").loss == plain
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def test_the_record_is_whole(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ OVERALL = 1.0
 """How much the mean over the whole picture counts beside what is near."""
 CELL_PX = 8
 RIDGE, SHRINK, DOUBT = 3e-4, (0.1, 0.3, 0.3), 1e-3
-"""Against weights that little speaks for: absolute, relative (1 to 3 steps ahead), and of the fit."""
+"""Against weights that little speaks for: absolute, relative (per step ahead), and of the fit."""
 
 
 class Candidate(NamedTuple):
@@ -83,7 +83,7 @@ class Guess:
     """
 
     motions: Float[Tensor, "b 2 2 h w"]
-    weights: Float[Tensor, "b tried k h8 w8"]
+    weights: Float[Tensor, "b tried free h8 w8"]
     tried: Float[Tensor, "b tried 3 h w"]
     missed: Float[Tensor, "b 6 h w"]
 
@@ -122,7 +122,9 @@ def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"])
         for ahead in range(1, NUM_TRIED + 1):
             made = {t: _foretold(known, motions, t, ahead) for t in TARGETS}
             normal = {t: w * _normal_equations(made[t], known[:, t]) for t, w in TARGETS.items()}
-            pooled = normal if fewer is None else {t: normal[t] + SHARED * fewer[t] for t in TARGETS}
+            pooled = (
+                normal if fewer is None else {t: normal[t] + SHARED * fewer[t] for t in TARGETS}
+            )
             fewer = normal
             shrink = SHRINK[ahead - 1]
             apart = {
@@ -183,15 +185,15 @@ def candidate(
 
 
 def blended(
-    made: Float[Tensor, "b k 3 h w"], weights: Float[Tensor, "b k h8 w8"]
+    made: Float[Tensor, "b k 3 h w"], weights: Float[Tensor, "b free h8 w8"]
 ) -> Float[Tensor, "b 3 h w"]:
     """The weighted sum of candidates."""
     return (shares(weights, made.shape[-2:])[:, :, None] * made).sum(1)
 
 
 def shares(
-    weights: Float[Tensor, "b k h8 w8"], size: tuple[int, ...]
-) -> Float[Tensor, "b k1 h w"]:
+    weights: Float[Tensor, "b free h8 w8"], size: tuple[int, ...]
+) -> Float[Tensor, "b k h w"]:
     """Each candidate's share at every pixel; they sum to 1, and some may be negative."""
     free = F.interpolate(weights, size, mode="bilinear", align_corners=False)
     free = torch.cat([-free.sum(1, keepdim=True), free], 1)
@@ -249,7 +251,7 @@ def _cells(x: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h8 w8"]:
     return F.avg_pool2d(x, CELL_PX)
 
 
-def _solved(normal: list[Tensor], shrink: float) -> Float[Tensor, "b k h8 w8"]:
+def _solved(normal: list[Tensor], shrink: float) -> Float[Tensor, "b free h8 w8"]:
     """Ridge regression in each cell, from what is near and a share of the whole picture."""
     total = torch.stack(normal).sum(0)
     k = total.shape[1] - 1

@@ -30,7 +30,7 @@ from kineograph.models.layers import (
 )
 
 STRIDE_PX = 16
-SMOOTH_PX = 9
+SMOOTH_PX = 13
 CONTRAST = 4.0
 """Differences between frames are small beside the frames; bf16 would lose them unenlarged."""
 
@@ -298,7 +298,7 @@ def answered(
 
 
 def _unfolded(
-    gates: Float[Tensor, "n g h w"], weights: Float[Tensor, "n k h8 w8"]
+    gates: Float[Tensor, "n g h w"], weights: Float[Tensor, "n free h8 w8"]
 ) -> Float[Tensor, "n g2 h w"]:
     """The gate of the blend, shared out among what it is made of; the own picture's left out."""
     every = gates[:, :1] * classical.shares(weights, gates.shape[-2:])

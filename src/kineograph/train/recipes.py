@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from kineograph.data import footage, shots, simulate
 from kineograph.data.augment import Frames
 from kineograph.data.clips import ClipOptions, ClipSource, fixed_clips, rng_for
-from kineograph.data.loader import Batch, Batches
+from kineograph.data.loader import Batch, Batches, as_batch
 from kineograph.flow import noised
 from kineograph.models import weights
 from kineograph.models.guess import NUM_KNOWN, Guess, fitted, flows
@@ -156,7 +157,7 @@ def held_out_objective(
     return log_error(answer, clean[:, NUM_KNOWN:]).mean(), {}
 
 
-def small(out: Path, minutes: float | None = None, steps: int = 800) -> FitResult:
+def small(out: Path, minutes: float | None = None, steps: int = 640) -> FitResult:
     """The shipped predictor: Big Buck Bunny's training shots with simulated motion.
 
     Resumes what `out` holds. `minutes` ends a sitting early; the rate's shape follows `steps`.
@@ -165,6 +166,7 @@ def small(out: Path, minutes: float | None = None, steps: int = 800) -> FitResul
     source = ClipSource(film, shots.training_shots()[:-14], ClipOptions())
     torch.manual_seed(0)
     model = Kineo()
+    batches = Batches(Mixture(source, tuple(MIX.items())), 8, prepare=with_flows)
     options = FitOptions(
         steps=steps,
         minutes=minutes,
@@ -174,13 +176,23 @@ def small(out: Path, minutes: float | None = None, steps: int = 800) -> FitResul
         decay_share=0.4,
         checkpoint_every=200,
         held_out_every=200,
+        pictures_every=200,
         seed=0,
+        flops_per_clip=flops_a_clip(model, as_batch(batches.arrays(0))),
     )
-    batches = Batches(Mixture(source, tuple(MIX.items())), 8, prepare=with_flows)
     drawn = strips(fixed_clips(film, shots.training_shots()[-14:])[:2])
     return fit(
         model, predict_objective, batches, options, out, held_out=watched(film), pictures=drawn
     )
+
+
+def flops_a_clip(model: nn.Module, batch: Batch) -> float:
+    """Multiplications and additions of matrices for one clip of a step, forward and backward."""
+    generator = torch.Generator().manual_seed(0)
+    with FlopCounterMode(display=False) as counter:
+        predict_objective(model, batch, generator)[0].backward()
+    model.zero_grad(set_to_none=True)
+    return counter.get_total_flops() / len(batch.frames)
 
 
 def watched(film: np.ndarray) -> HeldOut:
