@@ -40,6 +40,10 @@ RIDGE, SHRINK, DOUBT = 3e-4, (0.1, 0.3, 0.3), 1e-3
 """Against weights that little speaks for: absolute, relative (per step ahead), and of the fit."""
 
 
+LARGEST, UNSEEN = 1.5, 1e-4
+"""How far the power of a change may pass the usual; what is below the second cannot be seen."""
+
+
 class Candidate(NamedTuple):
     """The last known frame, or the one before it, moved along a share of a path.
 
@@ -77,6 +81,7 @@ class Guess:
     motions: backward motion at the last known frame, in pixels a step, where it may be trusted:
         as it is, and with its last change added.
     weights: of each candidate but the first, per cell of 8 px, for 1, 2 and 3 or more steps.
+    usual: mean square of what the fit changed on the frames that it was tried on, per cell.
     tried: log squared error, 1 to 3 steps ahead onto the last known frame, of copying, of
         moving, and of the blend that was fitted without that frame.
     missed: the last known frame less the one before it moved; and less that blend, one step ahead.
@@ -84,6 +89,7 @@ class Guess:
 
     motions: Float[Tensor, "b 2 2 h w"]
     weights: Float[Tensor, "b tried free h8 w8"]
+    usual: Float[Tensor, "b tried 1 h8 w8"]
     tried: Float[Tensor, "b tried 3 h w"]
     missed: Float[Tensor, "b 6 h w"]
 
@@ -118,7 +124,7 @@ def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"])
         motions = _motions(known, found)
         last = NUM_KNOWN - 1
         fewer: dict[int, Tensor] | None = None
-        weights, tried, missed = [], [], []
+        weights, usual, tried, missed = [], [], [], []
         for ahead in range(1, NUM_TRIED + 1):
             made = {t: _foretold(known, motions, t, ahead) for t in TARGETS}
             normal = {t: w * _normal_equations(made[t], known[:, t]) for t, w in TARGETS.items()}
@@ -131,16 +137,16 @@ def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"])
                 t: _solved([pooled[other] for other in TARGETS if other != t], shrink)
                 for t in TARGETS
             }
-            belief = _belief(made, known, apart)
+            belief, power = _belief(made, known, apart)
+            usual.append(belief.square() * power)
             weights.append(belief * _solved(list(pooled.values()), shrink))
             blend = blended(made[last], belief * apart[last])
             told = torch.stack([made[last][:, 1], made[last][:, 0], blend], 1)
             tried.append(_log_error(told - known[:, last, None]))
             if ahead == 1:
                 missed = [known[:, last] - made[last][:, 0], known[:, last] - blend]
-        return Guess(
-            motions[last], torch.stack(weights, 1), torch.stack(tried, 1), torch.cat(missed, 1)
-        )
+        stacks = (torch.stack(parts, 1) for parts in (weights, usual, tried))
+        return Guess(motions[last], *stacks, torch.cat(missed, 1))
 
 
 def reach(horizon: int) -> float:
@@ -236,15 +242,32 @@ def _unfitted(made: Float[Tensor, "b k 3 h w"]) -> Float[Tensor, "b 3 h w"]:
 
 def _belief(
     made: dict[int, Tensor], known: Tensor, apart: dict[int, Tensor]
-) -> Float[Tensor, "b 1 h8 w8"]:
-    """How much of the fit to believe, 0 to 1: each target is foretold by the fit to the others."""
+) -> tuple[Float[Tensor, "b 1 h8 w8"], Float[Tensor, "b 1 h8 w8"]]:
+    """How much of the fit to believe, 0 to 1, and the mean square of what it changes.
+
+    Each target is foretold by the fit to the others, and compared with the unfitted answer.
+    """
     agreed = power = torch.zeros(())
     for t, share in TARGETS.items():
         plain = _unfitted(made[t])
         step = blended(made[t], apart[t]) - plain
         agreed = agreed + share * _cells((step * (known[:, t] - plain)).sum(1, keepdim=True))
         power = power + share * _cells(step.square().sum(1, keepdim=True))
-    return (_around(agreed) / (_around(power) + DOUBT)).clamp(0, 1)
+    agreed, power = _around(agreed), _around(power)
+    return (agreed / (power + DOUBT)).clamp(0, 1), power / sum(TARGETS.values())
+
+
+def limited(
+    weights: Float[Tensor, "b free h8 w8"],
+    usual: Float[Tensor, "b 1 h8 w8"],
+    made: Float[Tensor, "b k 3 h w"],
+    ahead: int,
+) -> Float[Tensor, "b free h8 w8"]:
+    """The weights, made less where they would change more than they did where they were tried."""
+    step = blended(made, weights) - _unfitted(made)
+    power = _around(_cells(step.square().sum(1, keepdim=True)))
+    allowed = LARGEST * max(1.0, ahead / NUM_TRIED) * usual
+    return weights * ((allowed + UNSEEN) / (power + UNSEEN)).clamp(max=1).sqrt()
 
 
 def _cells(x: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h8 w8"]:

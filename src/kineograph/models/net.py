@@ -210,7 +210,7 @@ class Kineo(nn.Module):
         missed = repeat(guess.missed, "b c h w -> (b n) c h w", n=len(which))
         here = torch.cat([seen[:, todo].flatten(0, 1), CONTRAST * missed], 1)
         gates, motions, added, answer = self._plan(per_frame, sources, here, tried)
-        weights = guess.weights[:, which.clamp(max=NUM_TRIED - 1)].flatten(0, 1)
+        weights = said.weights[:, which].flatten(0, 1)
         plan = Plan(
             _unfolded(gates, weights),
             said.paths[:, which].flatten(0, 1),
@@ -272,9 +272,10 @@ class Kineo(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """The classical answer to every horizon: the blend, and where the motions lead."""
+    """The classical answer to every horizon: the blend, its weights, and where motions lead."""
 
     blend: Float[Tensor, "b n 3 h w"]
+    weights: Float[Tensor, "b n free h8 w8"]
     paths: Float[Tensor, "b n 2 2 h w"]
     steps: Float[Tensor, " n"]
 
@@ -287,14 +288,15 @@ def answered(
     steps = [classical.reach(h) for h in range(1, num_frames + 1)]
     with torch.autocast(last.device.type, enabled=False):
         paths = [classical.paths_of(guess.motions, s) for s in steps]
-        blends = [
-            classical.blended(
-                classical.candidates(last, before, path, s),
-                guess.weights[:, min(n, NUM_TRIED - 1)],
-            )
-            for n, (path, s) in enumerate(zip(paths, steps, strict=True))
-        ]
-        return Said(torch.stack(blends, 1), torch.stack(paths, 1), last.new_tensor(steps))
+        blends, weights = [], []
+        for n, (path, s) in enumerate(zip(paths, steps, strict=True)):
+            made = classical.candidates(last, before, path, s)
+            tried = min(n, NUM_TRIED - 1)
+            fit = classical.limited(guess.weights[:, tried], guess.usual[:, tried], made, n + 1)
+            weights.append(fit)
+            blends.append(classical.blended(made, fit))
+        stacks = (torch.stack(parts, 1) for parts in (blends, weights, paths))
+        return Said(*stacks, last.new_tensor(steps))
 
 
 def _unfolded(

@@ -130,7 +130,7 @@ def vae(out: Path, minutes: float | None = None, steps: int = 1_700) -> FitResul
 
 
 def latent(
-    out: Path, minutes: float | None = None, steps: int = 400, codec: Path = CODEC
+    out: Path, minutes: float | None = None, steps: int = 300, codec: Path = CODEC
 ) -> FitResult:
     """The predictor in the latents of `codec` (what `ship_codec` wrote), which stays as it is."""
     film = footage.fetch("bbb")
