@@ -145,8 +145,13 @@ def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"])
             tried.append(_log_error(told - known[:, last, None]))
             if ahead == 1:
                 missed = [known[:, last] - made[last][:, 0], known[:, last] - blend]
-        stacks = (torch.stack(parts, 1) for parts in (weights, usual, tried))
-        return Guess(motions[last], *stacks, torch.cat(missed, 1))
+        return Guess(
+            motions[last],
+            torch.stack(weights, 1),
+            torch.stack(usual, 1),
+            torch.stack(tried, 1),
+            torch.cat(missed, 1),
+        )
 
 
 def reach(horizon: int) -> float:

@@ -295,8 +295,12 @@ def answered(
             fit = classical.limited(guess.weights[:, tried], guess.usual[:, tried], made, n + 1)
             weights.append(fit)
             blends.append(classical.blended(made, fit))
-        stacks = (torch.stack(parts, 1) for parts in (blends, weights, paths))
-        return Said(*stacks, last.new_tensor(steps))
+        return Said(
+            torch.stack(blends, 1),
+            torch.stack(weights, 1),
+            torch.stack(paths, 1),
+            last.new_tensor(steps),
+        )
 
 
 def _unfolded(
