@@ -16,6 +16,7 @@ from kineograph.models.window import opened
 from kineograph.shapes import Grid
 from kineograph.train import recipes_latent
 from kineograph.train.loop import FitOptions, fit
+from kineograph.video.levels import from_levels
 from tests_support import TINY_LATENT, TINY_VAE, panning, sliding_noise
 
 
@@ -95,7 +96,7 @@ def test_a_short_training_lowers_the_error_and_ships_with_its_codec(tmp_path) ->
     model, batches = tiny().train(), sliding_noise(16)
     codec = model.codec
     assert isinstance(codec, Vae)
-    codec.standardise(recipes_latent.frames_of(next(batches(50))).flatten(0, 1))
+    codec.standardise(from_levels(next(batches(50)).frames).flatten(0, 1))
     model.requires_grad_(True)
     codec.requires_grad_(False)
     before_codec = {name: value.clone() for name, value in codec.state_dict().items()}

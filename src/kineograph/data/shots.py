@@ -30,6 +30,19 @@ def training_shots() -> list[Shot]:
     return all_shots()[: -num_held_out()]
 
 
+NUM_WATCHED = 14
+
+
+def learnt_shots() -> list[Shot]:
+    """The training shots that shipped weights are trained on."""
+    return training_shots()[:-NUM_WATCHED]
+
+
+def watched_shots() -> list[Shot]:
+    """The training shots left out of that, to watch a run and to choose settings by."""
+    return training_shots()[-NUM_WATCHED:]
+
+
 def held_out_shots() -> list[Shot]:
     """The shots that only measures may see."""
     return all_shots()[-num_held_out() :]

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kineograph.evaluate.baselines import Baseline
+from kineograph.models import weights
 from kineograph.train import precision
 
-SHIPPED = Path(__file__).parents[1] / "assets" / "article.safetensors"
+SHIPPED = weights.ASSETS / "article.safetensors"
 SIZE_PX = 128
 NUM_KNOWN = 3
 CODE = 96  # keeps the half-precision weights under 8 MB
@@ -117,8 +117,8 @@ def article_baseline(model: ArticleModel) -> Baseline:
             raise ValueError(
                 f"The article's model needs RGB frames; got a shape of {tuple(context.shape)}."
             )
-        weights = next(model.parameters())
-        known = [(_resized(f[None].to(weights), (SIZE_PX, SIZE_PX))[0] + 1) / 2 for f in context]
+        parameter = next(model.parameters())
+        known = [(_resized(f[None].to(parameter), (SIZE_PX, SIZE_PX))[0] + 1) / 2 for f in context]
         known = [known[0]] * (NUM_KNOWN - len(known)) + known[-NUM_KNOWN:]
         for _ in range(num_frames):
             known.append(model(torch.stack(known[-NUM_KNOWN:])[None])[0].sigmoid())
@@ -136,11 +136,7 @@ def _resized(frames: Float[Tensor, "t c h w"], size: Sequence[int]) -> Float[Ten
 
 def save_article(model: ArticleModel, path: Path, card: Mapping[str, Any] | None = None) -> None:
     """Half-precision safetensors under 8 MB, with the card inside; aside and then in place."""
-    tensors = {name: w.detach().half().contiguous() for name, w in model.state_dict().items()}
-    aside = path.with_name(f".{path.name}.part")
-    save_file(tensors, aside, metadata={"card": json.dumps(dict(card or {}))})
-    aside.chmod(0o644)
-    aside.replace(path)
+    weights.write(model, path, {"card": json.dumps(dict(card or {}))})
 
 
 def load_article(path: Path = SHIPPED) -> ArticleModel:
@@ -152,8 +148,7 @@ def load_article(path: Path = SHIPPED) -> ArticleModel:
 
 def article_card(path: Path = SHIPPED) -> dict[str, Any]:
     """What the model was made from, as its file says."""
-    with safe_open(_found(path), "pt") as file:
-        return json.loads((file.metadata() or {}).get("card", "{}"))
+    return weights.card(str(_found(path)))
 
 
 def _found(path: Path) -> Path:

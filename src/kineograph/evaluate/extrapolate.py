@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from kineograph.models.guess import Dis, dense_inverse_search
+
 Grey = UInt8[np.ndarray, "h w"]
 Motion = Float[np.ndarray, "h w 2"]
 Picture = Float[np.ndarray, "h w c"]
@@ -27,19 +29,6 @@ class Farneback:
     gaussian_window: bool = True
     border_px: int = 24
     smallest_px: int = 1
-
-
-@dataclass(frozen=True)
-class Dis:
-    """Dense inverse search flow (Kroeger 2016), the options of cv2.DISOpticalFlow."""
-
-    finest_scale: int = 0
-    patch_px: int = 8
-    stride_px: int = 3
-    num_descents: int = 25
-    num_refinements: int = 5
-    smoothness: float = 20.0
-    smallest_px: int = 12
 
 
 @dataclass(frozen=True)
@@ -70,14 +59,7 @@ def estimate(now: Grey, before: Grey, estimator: Farneback | Dis) -> Motion:
     """Backward motion: now(x) = before(x + motion(x))."""
     if isinstance(estimator, Farneback):
         return _farneback(now, before, estimator)
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    dis.setFinestScale(estimator.finest_scale)
-    dis.setPatchSize(estimator.patch_px)
-    dis.setPatchStride(estimator.stride_px)
-    dis.setGradientDescentIterations(estimator.num_descents)
-    dis.setVariationalRefinementIterations(estimator.num_refinements)
-    dis.setVariationalRefinementAlpha(estimator.smoothness)
-    return dis.calc(now, before, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return dense_inverse_search(now, before, estimator)
 
 
 def _farneback(now: Grey, before: Grey, how: Farneback) -> Motion:

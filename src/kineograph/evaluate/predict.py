@@ -17,6 +17,7 @@ from kineograph.evaluate.baselines import classical
 from kineograph.evaluate.bench import BenchOptions, bench_predict
 from kineograph.evaluate.clips import EvalClip
 from kineograph.models import weights
+from kineograph.video.levels import frames_of
 
 NUM_CONTEXT, NUM_FUTURE = 8, 16
 
@@ -53,6 +54,6 @@ def held_out_clips() -> Iterator[EvalClip]:
             continue
         per_shot = 2 if end - start >= 2 * num else 1
         for index, clip in enumerate(fixed_clips(film, [(start, end)], num, 128, per_shot)):
-            frames = torch.from_numpy(clip).permute(0, 3, 1, 2).float() / 127.5 - 1
+            frames = frames_of(clip)
             known, future = frames[:NUM_CONTEXT], frames[NUM_CONTEXT:]
             yield EvalClip(f"bbb-{start}-{index}", f"bbb-{start}", known, future)

@@ -16,6 +16,7 @@ from kineograph.data import footage, shots
 from kineograph.data.clips import ClipOptions, ClipSource
 from kineograph.evaluate import article
 from kineograph.train import precision
+from kineograph.video.levels import frames_of
 
 SEED = 0
 FAULTS = (
@@ -41,13 +42,13 @@ class Windows(Sequence[Float[Tensor, "4 3 128 128"]]):
     def __getitem__(self, index: int | slice) -> Tensor | Sequence[Tensor]:
         if isinstance(index, slice):
             return Windows(self.levels[index])
-        return torch.from_numpy(self.levels[index]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return frames_of(self.levels[index])
 
 
 def film_windows(film: UInt8[np.ndarray, "n h w 3"], count: int, seed: int = SEED) -> Windows:
     """A fixed list of v1, v2, v3, v4 from the shots that `recipes.small` trains on."""
     options = ClipOptions(article.NUM_KNOWN + 1, article.SIZE_PX, (1,), (1.0,))
-    source = ClipSource(film, shots.training_shots()[:-14], options)
+    source = ClipSource(film, shots.learnt_shots(), options)
     levels = np.empty((count, options.num_frames, *(options.size_px,) * 2, 3), np.uint8)
     for index in range(count):
         levels[index] = source(seed, index)

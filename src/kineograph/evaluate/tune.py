@@ -10,12 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from einops import rearrange
 
 from kineograph.evaluate import baselines
 from kineograph.evaluate.clips import EvalClip
 from kineograph.evaluate.extrapolate import Dis, Extrapolation, Farneback
 from kineograph.evaluate.metrics import psnr
+from kineograph.video.levels import frames_of
 
 Options = dict[str, tuple[Any, ...]]
 
@@ -110,7 +110,7 @@ def training_clips(
         for start in sorted({int(room * (i + 0.5) / per_shot) for i in range(per_shot)}):
             at = first + 2 + start
             frames = np.stack([_square(frame, size_px) for frame in footage[at : at + 16]])
-            pixels = rearrange(torch.from_numpy(frames), "t h w c -> t c h w") / 127.5 - 1
+            pixels = frames_of(frames)
             clips.append(EvalClip(f"{first}-{at}", f"{first}", pixels[:8], pixels[8:]))
     return clips
 

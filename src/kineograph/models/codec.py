@@ -4,7 +4,7 @@ The trained one starts at a classical codec, the lowest frequencies of 8x8 pixel
 residual on both ways: training can only move on from there.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -51,9 +51,6 @@ class VaeShape:
     channels: int = 16
     quarter: int = 64
     eighth: int = 96
-
-    def numbers(self) -> dict[str, int]:
-        return asdict(self)
 
 
 class Vae(nn.Module):

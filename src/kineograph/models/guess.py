@@ -38,10 +38,21 @@ OVERALL = 1.0
 CELL_PX = 8
 RIDGE, SHRINK, DOUBT = 3e-4, (0.1, 0.3, 0.3), 1e-3
 """Against weights that little speaks for: absolute, relative (per step ahead), and of the fit."""
-
-
 LARGEST, UNSEEN = 1.5, 1e-4
 """How far the power of a change may pass the usual; what is below the second cannot be seen."""
+
+
+@dataclass(frozen=True)
+class Dis:
+    """Dense inverse search flow (Kroeger 2016), the options of cv2.DISOpticalFlow."""
+
+    finest_scale: int = 0
+    patch_px: int = 8
+    stride_px: int = 3
+    num_descents: int = 25
+    num_refinements: int = 5
+    smoothness: float = 20.0
+    smallest_px: int = 12
 
 
 class Candidate(NamedTuple):
@@ -97,12 +108,25 @@ class Guess:
 def flow(
     now: UInt8[np.ndarray, "h w 3"], before: UInt8[np.ndarray, "h w 3"]
 ) -> Float[np.ndarray, "2 h w"]:
-    """Backward motion by dense inverse search (Kroeger et al., arXiv 1603.03590)."""
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    search.setFinestScale(0)
-    pictures = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (now, before)]
-    motion = search.calc(*pictures, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    """Backward motion between colour pictures, as two planes."""
+    grey, grey_before = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (now, before))
+    motion = dense_inverse_search(np.asarray(grey), np.asarray(grey_before))
     return np.ascontiguousarray(motion.transpose(2, 0, 1))
+
+
+def dense_inverse_search(
+    now: UInt8[np.ndarray, "h w"], before: UInt8[np.ndarray, "h w"], how: Dis | None = None
+) -> Float[np.ndarray, "h w 2"]:
+    """Backward motion: now(x) = before(x + motion(x)) (Kroeger et al., arXiv 1603.03590)."""
+    how = how or Dis()
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(how.finest_scale)
+    search.setPatchSize(how.patch_px)
+    search.setPatchStride(how.stride_px)
+    search.setGradientDescentIterations(how.num_descents)
+    search.setVariationalRefinementIterations(how.num_refinements)
+    search.setVariationalRefinementAlpha(how.smoothness)
+    return search.calc(now, before, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def flows(known: UInt8[np.ndarray, "t h w 3"]) -> Float[np.ndarray, "n 2 h w"]:
@@ -110,11 +134,16 @@ def flows(known: UInt8[np.ndarray, "t h w 3"]) -> Float[np.ndarray, "n 2 h w"]:
     return np.stack([flow(known[t], known[t - 1]) for t in range(FIRST_FLOW, NUM_KNOWN)])
 
 
+def flows_between(known: UInt8[Tensor, "b 8 3 h w"]) -> Float[Tensor, "b n 2 h w"]:
+    """`flows` of each clip, on the device of the clips."""
+    pictures = rearrange(known, "b t c h w -> b t h w c").cpu().numpy()
+    found = [flows(np.ascontiguousarray(clip)) for clip in pictures]
+    return torch.from_numpy(np.stack(found)).to(known.device)
+
+
 def guess_of(known: Float[Tensor, "b 8 3 h w"]) -> Guess:
     """The guess for frames in [-1, 1]; flow is measured on the CPU, on 8-bit pictures."""
-    pictures = levels(known).to(torch.uint8).permute(0, 1, 3, 4, 2).cpu().numpy()
-    found = np.stack([flows(np.ascontiguousarray(clip)) for clip in pictures])
-    return fitted(known, torch.from_numpy(found).to(known))
+    return fitted(known, flows_between(levels(known).to(torch.uint8)))
 
 
 @torch.no_grad()

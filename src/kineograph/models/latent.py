@@ -4,7 +4,7 @@ The question is the one that `net.Kineo` is asked: 8 known and 8 unknown frames,
 each cell. Beside the latents stands a guide: the latents of the classical guess.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange
@@ -43,9 +43,6 @@ class LatentShape:
     bottleneck: int = 192
     frame_plan: int = 32
     decoder: int = 96
-
-    def numbers(self) -> dict[str, int]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ is as sharp as what it was given, and it can be made at any size (`render`). Mot
 start at the classical answer; training can only move on.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -48,9 +48,6 @@ class Shape:
     decoder: int = 128
     painter: int = 96
     num_moved: int = 3
-
-    def numbers(self) -> dict[str, int]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)

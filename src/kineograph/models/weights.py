@@ -1,6 +1,8 @@
 """Weights are safetensors with a card inside, and are found by name; nothing in them is run."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -9,22 +11,29 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from kineograph.models.codec import Vae, VaeShape
 from kineograph.models.latent import LatentKineo, LatentShape
 from kineograph.models.net import Kineo, Shape
 from kineograph.models.window import Predictor
 
+Model = Predictor | Vae
 SHIPPED = "kineo-small"
+ASSETS = Path(str(files("kineograph") / "assets"))
 
 
-def save(model: Predictor | Vae, path: Path, card: dict[str, Any]) -> None:
+def save(model: Model, path: Path, card: dict[str, Any]) -> None:
     """Writes the weights in float16, with kind, shape and card, aside and then in place."""
+    kind, numbers = _about(model)
+    write(model, path, {"kind": kind, "shape": json.dumps(numbers), "card": json.dumps(card)})
+
+
+def write(model: nn.Module, path: Path, about: Mapping[str, str]) -> None:
+    """Any module's tensors in float16 with what is said about them, aside and then in place."""
     tensors = {k: v.detach().half().contiguous().cpu() for k, v in model.state_dict().items()}
     aside = path.with_name(f".{path.name}.part")
-    kind, numbers = _about(model)
-    about = {"kind": kind, "shape": json.dumps(numbers), "card": json.dumps(card)}
-    save_file(tensors, aside, metadata=about)
+    save_file(tensors, aside, metadata=dict(about))
     aside.chmod(0o644)
     aside.replace(path)
 
@@ -49,7 +58,7 @@ def load_codec(name: str) -> Vae:
     return codec
 
 
-def _loaded(name: str) -> Predictor | Vae:
+def _loaded(name: str) -> Model:
     path = path_of(name)
     try:
         with safe_open(path, "pt") as file:
@@ -64,17 +73,17 @@ def _loaded(name: str) -> Predictor | Vae:
     return model.eval().requires_grad_(False)
 
 
-def _about(model: Predictor | Vae) -> tuple[str, dict[str, Any]]:
+def _about(model: Model) -> tuple[str, dict[str, Any]]:
     """What kind of model it is, and the numbers that it is made from."""
     if isinstance(model, Kineo):
-        return "plan", model.shape.numbers()
+        return "plan", asdict(model.shape)
     if isinstance(model, Vae):
-        return "vae", model.shape.numbers()
+        return "vae", asdict(model.shape)
     assert isinstance(model.codec, Vae)
-    return "latent", {"codec": model.codec.shape.numbers(), **model.shape.numbers()}
+    return "latent", {"codec": asdict(model.codec.shape), **asdict(model.shape)}
 
 
-def _made(kind: str, numbers: dict[str, Any]) -> Predictor | Vae:
+def _made(kind: str, numbers: dict[str, Any]) -> Model:
     """The inverse of `_about`, untrained."""
     if kind == "plan":
         return Kineo(Shape(**numbers))
@@ -101,7 +110,7 @@ def path_of(name: str) -> Path:
     """Where the weights of that name, or in that file, are."""
     path = Path(name)
     if path.suffix != ".safetensors":
-        path = Path(str(files("kineograph") / "assets" / f"{name}.safetensors"))
+        path = ASSETS / f"{name}.safetensors"
     if not path.is_file():
         raise ValueError(f"There is no model {name!r}: give a .safetensors file or {SHIPPED!r}.")
     return path

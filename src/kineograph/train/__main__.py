@@ -43,12 +43,11 @@ def _trained(recipe: str, out: Path, minutes: float | None, codec: Path) -> FitR
 
 
 def _shipped(recipe: str, out: Path, card: dict[str, Any]) -> Path:
-    assets = Path(weights.__file__).parents[1] / "assets"
     if recipe == "vae":
         return recipes_latent.ship_codec(out, card)
     if recipe == "latent":
-        return recipes_latent.ship_latent(out, card, assets)
-    return recipes.ship(out, weights.SHIPPED, card, assets)
+        return recipes_latent.ship_latent(out, card, weights.ASSETS)
+    return recipes.ship(out, weights.SHIPPED, card, weights.ASSETS)
 
 
 def _card(recipe: str, result: FitResult) -> dict[str, Any]:

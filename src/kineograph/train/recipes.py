@@ -1,7 +1,7 @@
 """A run is a named function; the shipped weights are made by `small`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from kineograph.data import footage, shots, simulate
 from kineograph.data.augment import Frames
 from kineograph.data.clips import ClipOptions, ClipSource, fixed_clips, rng_for
-from kineograph.data.loader import Batch, Batches, as_batch
+from kineograph.data.loader import Batch, Batches, as_batch, stacked
 from kineograph.flow import noised
 from kineograph.models import weights
-from kineograph.models.guess import NUM_KNOWN, Guess, fitted, flows
+from kineograph.models.guess import NUM_KNOWN, Guess, fitted, flows, flows_between
 from kineograph.models.layers import warped
 from kineograph.models.net import Kineo, Shape
 from kineograph.train import checkpoint
 from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.watch import HeldOut, strips
-from kineograph.video.levels import levels
+from kineograph.video.levels import from_levels, levels
 
 FLOOR = 4e-5
 """Squared error (range 2) that counts as none: half a grey level."""
@@ -63,6 +63,10 @@ def worn(clip: Frames, rng: np.random.Generator) -> Frames:
 
 def with_flows(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """What the loader computes beside each clip."""
+    return _flows_of(clip)
+
+
+def _flows_of(clip: Frames) -> dict[str, np.ndarray]:
     return {"flows": flows(clip[:NUM_KNOWN])}
 
 
@@ -109,16 +113,14 @@ def rolled_on(model: nn.Module, batch: Batch, generator: torch.Generator) -> Bat
     rest = batch.frames[:, end : end + NUM_ROLLED]
     padding = rest[:, -1:].expand(-1, NUM_KNOWN - NUM_ROLLED, -1, -1, -1)
     frames = torch.cat([batch.frames[:, first:NUM_KNOWN], own, rest, padding], 1)
-    known = frames[:, :NUM_KNOWN].permute(0, 1, 3, 4, 2).cpu().numpy()
-    found = np.stack([flows(np.ascontiguousarray(clip)) for clip in known])
-    return Batch(frames, batch.indices, {"flows": torch.from_numpy(found).to(frames.device)})
+    return Batch(frames, batch.indices, {"flows": flows_between(frames[:, :NUM_KNOWN])})
 
 
 def asked(
     batch: Batch, level: float | Float[Tensor, "b 1 1 1 1"], generator: torch.Generator
 ) -> tuple[Float[Tensor, "b t c h w"], tuple[Tensor, Tensor, Guess]]:
     """The clean frames, and what the model is given: noised to `level` after the known ones."""
-    clean = batch.frames.float() / 127.5 - 1
+    clean = from_levels(batch.frames)
     sigma = torch.zeros_like(clean[:, :, :1])
     sigma[:, NUM_KNOWN:] = level
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
@@ -163,11 +165,24 @@ def small(out: Path, minutes: float | None = None, steps: int = 640) -> FitResul
     Resumes what `out` holds. `minutes` ends a sitting early; the rate's shape follows `steps`.
     """
     film = footage.fetch("bbb")
-    source = ClipSource(film, shots.training_shots()[:-14], ClipOptions())
+    source = ClipSource(film, shots.learnt_shots(), ClipOptions())
     torch.manual_seed(0)
     model = Kineo()
     batches = Batches(Mixture(source, tuple(MIX.items())), 8, prepare=with_flows)
-    options = FitOptions(
+    options = replace(
+        shipped_options(steps, minutes),
+        pictures_every=200,
+        flops_per_clip=flops_a_clip(model, as_batch(batches.arrays(0))),
+    )
+    drawn = strips(fixed_clips(film, shots.watched_shots())[:2])
+    return fit(
+        model, predict_objective, batches, options, out, held_out=watched(film), pictures=drawn
+    )
+
+
+def shipped_options(steps: int, minutes: float | None) -> FitOptions:
+    """What the runs of shipped weights have in common."""
+    return FitOptions(
         steps=steps,
         minutes=minutes,
         learning_rate=1e-3,
@@ -176,13 +191,7 @@ def small(out: Path, minutes: float | None = None, steps: int = 640) -> FitResul
         decay_share=0.4,
         checkpoint_every=200,
         held_out_every=200,
-        pictures_every=200,
         seed=0,
-        flops_per_clip=flops_a_clip(model, as_batch(batches.arrays(0))),
-    )
-    drawn = strips(fixed_clips(film, shots.training_shots()[-14:])[:2])
-    return fit(
-        model, predict_objective, batches, options, out, held_out=watched(film), pictures=drawn
     )
 
 
@@ -197,7 +206,7 @@ def flops_a_clip(model: nn.Module, batch: Batch) -> float:
 
 def watched(film: np.ndarray) -> HeldOut:
     """Training shots that the run does not train on, to watch it by; not the held-out shots."""
-    clips = fixed_clips(film, shots.training_shots()[-14:])
+    clips = fixed_clips(film, shots.watched_shots())
     objectives = {f"sigma-{s}": partial(held_out_objective, level=s) for s in (1.0, 0.5, 0.1)}
     return HeldOut(batches_of([np.asarray(c) for c in clips]), objectives)
 
@@ -206,19 +215,20 @@ def batches_of(clips: Sequence[Frames], size: int = 8) -> list[Batch]:
     """Fixed clips as batches, with their flows."""
     made = []
     for first in range(0, len(clips), size):
-        chosen = clips[first : first + size]
-        extra = np.stack([flows(clip[:NUM_KNOWN]) for clip in chosen])
-        frames = torch.from_numpy(np.stack(chosen)).permute(0, 1, 4, 2, 3).contiguous()
-        found = {"flows": torch.from_numpy(extra)}
-        made.append(Batch(frames, torch.arange(first, first + len(chosen)), found))
+        chosen = enumerate(clips[first : first + size], first)
+        parts = [{"frames": clip, "indices": np.array(n), **_flows_of(clip)} for n, clip in chosen]
+        made.append(as_batch(stacked(parts)))
     return made
 
 
 def ship(run: Path, name: str, card: dict[str, Any], to: Path, shape: Shape | None = None) -> Path:
     """The mean weights of a run's newest checkpoint, as a file that `weights.load` reads."""
-    model = Kineo(shape)
+    return ship_model(Kineo(shape), run, to / f"{name}.safetensors", card)
+
+
+def ship_model(model: weights.Model, run: Path, path: Path, card: dict[str, Any]) -> Path:
+    """The same for any model that can be saved; `model` says its shape."""
     steps = take_mean_weights(model, run)
-    path = to / f"{name}.safetensors"
     weights.save(model, path, {**card, "steps": steps})
     return path
 

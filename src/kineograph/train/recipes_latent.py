@@ -1,5 +1,6 @@
 """The two runs that make `kineo-vae`: its codec, then the predictor in that codec's latents."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,14 @@ from kineograph.train.recipes import (
     Mixture,
     log_error,
     random_levels,
+    ship_model,
+    shipped_options,
     take_mean_weights,
     watched,
     with_flows,
 )
 from kineograph.train.watch import HeldOut
+from kineograph.video.levels import from_levels
 
 CODEC = Path("out/train-vae/kineo-codec.safetensors")
 """What the run of the codec leaves if it was given no other folder."""
@@ -43,7 +47,7 @@ def codec_objective(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Charbonnier distance of the picture painted from a draw of its cells, and a little KL."""
     assert isinstance(model, Vae)
-    pictures = frames_of(batch).flatten(0, 1)
+    pictures = from_levels(batch.frames).flatten(0, 1)
     mean, log_variance = model.posterior(pictures)
     noise = torch.randn(mean.shape, generator=generator, device=mean.device)
     painted = model.painted(mean + noise * (0.5 * log_variance).exp())
@@ -59,7 +63,7 @@ def codec_held_out(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The log error of pictures that were encoded for use, and decoded."""
     assert isinstance(model, Vae)
-    frames = frames_of(batch)
+    frames = from_levels(batch.frames)
     return log_error(model.decode(model.encode(frames)), frames).mean(), {}
 
 
@@ -83,7 +87,7 @@ def latents_asked(
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "b n c h w"], tuple[Tensor, Tensor, Guidance]]:
     """The clean unknown latents, and what the model is given: all noised to `level` after 8."""
-    frames = frames_of(batch)
+    frames = from_levels(batch.frames)
     with torch.no_grad():
         clean = model.codec.encode(frames)
     known = frames[:, :NUM_KNOWN]
@@ -111,12 +115,8 @@ def latent_held_out(
     answer = model(*question)
     if decoded:
         pictures = model.codec.decode(answer)
-        return log_error(pictures, frames_of(batch)[:, NUM_KNOWN:]).mean(), {}
+        return log_error(pictures, from_levels(batch.frames)[:, NUM_KNOWN:]).mean(), {}
     return latent_error(model, answer, truth).mean(), {}
-
-
-def frames_of(batch: Batch) -> Float[Tensor, "b t 3 h w"]:
-    return batch.frames.float() / 127.5 - 1
 
 
 def vae(out: Path, minutes: float | None = None, steps: int = 1_700) -> FitResult:
@@ -150,23 +150,12 @@ def latent(
 
 def _clips(film: np.ndarray, num_frames: int = 16) -> ClipSource:
     options = ClipOptions(num_frames=num_frames)
-    return ClipSource(film, shots.training_shots()[:-14], options)
+    return ClipSource(film, shots.learnt_shots(), options)
 
 
 def _options(steps: int, minutes: float | None, rate: float = 1e-3) -> FitOptions:
-    return FitOptions(
-        steps=steps,
-        minutes=minutes,
-        learning_rate=rate,
-        betas=(0.9, 0.98),
-        rate_shape="wsd",
-        warmup_steps=50,
-        decay_share=0.4,
-        ema_decay=0.99,
-        checkpoint_every=200,
-        held_out_every=200,
-        seed=0,
-    )
+    options = shipped_options(steps, minutes)
+    return replace(options, learning_rate=rate, warmup_steps=50, ema_decay=0.99)
 
 
 def ship_codec(run: Path, card: dict[str, Any]) -> Path:
@@ -174,7 +163,7 @@ def ship_codec(run: Path, card: dict[str, Any]) -> Path:
     model = Vae()
     steps = take_mean_weights(model, run)
     batches = watched(footage.fetch("bbb")).batches
-    model.standardise(torch.cat([frames_of(batch).flatten(0, 1) for batch in batches]))
+    model.standardise(torch.cat([from_levels(batch.frames).flatten(0, 1) for batch in batches]))
     path = run / CODEC.name
     weights.save(model, path, {**card, "steps": steps})
     return path
@@ -184,8 +173,5 @@ def ship_latent(
     run: Path, card: dict[str, Any], to: Path, model: LatentKineo | None = None
 ) -> Path:
     """Codec and predictor as one file that `weights.load` reads."""
-    model = model or LatentKineo(Vae())
-    steps = take_mean_weights(model, run)
     path = to / f"{card['name']}.safetensors"
-    weights.save(model, path, {**card, "steps": steps})
-    return path
+    return ship_model(model or LatentKineo(Vae()), run, path, card)

@@ -19,6 +19,7 @@ from kineograph.data.augment import Frames
 from kineograph.data.loader import Batch
 from kineograph.models.guess import NUM_KNOWN
 from kineograph.train import precision
+from kineograph.video.levels import frames_of
 
 Objective = Callable[[nn.Module, Batch, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
 Pictures = Callable[[nn.Module], Mapping[str, Float[Tensor, "c h w"]]]
@@ -88,7 +89,7 @@ def strip(
     model: Any, clip: Frames, steps: int, horizons: Sequence[int]
 ) -> Float[Tensor, "c rows_h columns_w"]:
     """One strip in 0..1; the clip has 8 known frames, then as many as the last horizon."""
-    frames = rearrange(torch.from_numpy(clip), "t h w c -> t c h w").float() / 127.5 - 1
+    frames = frames_of(clip)
     known, truth = frames[:NUM_KNOWN], frames[NUM_KNOWN:]
     answers = [
         torch.stack(list(continued(model, known, max(horizons), Sampling(s)))) for s in (1, steps)

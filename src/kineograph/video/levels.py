@@ -1,7 +1,9 @@
 """A file holds 256 levels; what is measured or built upon is rounded to them here."""
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from einops import rearrange
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 
@@ -12,4 +14,14 @@ def levels(frames: Float[Tensor, "*t c h w"]) -> Float[Tensor, "*t c h w"]:
 
 def to_8_bits(frames: Float[Tensor, "*t c h w"]) -> Float[Tensor, "*t c h w"]:
     """The same levels back in [-1, 1]."""
-    return levels(frames) / 127.5 - 1
+    return from_levels(levels(frames))
+
+
+def from_levels(held: Shaped[Tensor, "*t c h w"]) -> Float[Tensor, "*t c h w"]:
+    """Levels of 0 to 255, in any type, as frames in [-1, 1]."""
+    return held / 127.5 - 1
+
+
+def frames_of(pictures: UInt8[np.ndarray, "t h w c"]) -> Float[Tensor, "t c h w"]:
+    """Pictures as films and OpenCV hold them, as frames in [-1, 1]."""
+    return from_levels(rearrange(torch.from_numpy(pictures), "t h w c -> t c h w"))
