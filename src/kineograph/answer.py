@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from kineograph import sample, schedule
 from kineograph.flow import velocity_from_clean
-from kineograph.models.guess import NUM_KNOWN
+from kineograph.models.guess import NUM_KNOWN, NUM_SOURCES
 from kineograph.models.window import Predictor, Window, opened
 from kineograph.sample import Progress
 from kineograph.video.levels import to_8_bits
@@ -58,15 +58,15 @@ def continued(
     recent = _at_least(known[-NUM_KNOWN:], NUM_KNOWN)
     size = _working_size(known.shape[-2], known.shape[-1], sampling.working_px)
     small = deque([_sized(frame, size) for frame in recent], maxlen=NUM_KNOWN)
-    newest = recent[-2:]
+    newest = torch.stack(recent[-NUM_SOURCES:])
     done = 0
     while done < num_frames:
         window = answered_window(model, torch.stack(list(small)), sampling, generator)
-        before, last = newest
+        sources = newest
         for index in range(min(window.question.num_frames - NUM_KNOWN, num_frames - done)):
             # What a file cannot hold may not become context, or small errors grow.
-            frame = to_8_bits(window.frame(index, last, before))
-            newest = [*newest[1:], frame]
+            frame = to_8_bits(window.frame(index, sources))
+            newest = torch.cat([newest[1:], frame[None]])
             small.append(_sized(frame, size))
             done += 1
             if progress is not None:

@@ -1,9 +1,9 @@
 """The classical answer: pictures moved along the flow, weighed by what would have told the past.
 
-Eight candidates are made of the two newest frames (`candidates`). How much each counts is fitted
-by least squares, place by place: they are asked to foretell the last three known frames from the
-frames before those, 1 to 3 steps ahead, and the weights that would have done it best are used
-for the future. Nothing is trained; the model starts here and can only move on.
+Eleven candidates are made of the three newest frames (`candidates`). How much each counts is
+fitted by least squares, place by place: they are asked to foretell the last three known frames from
+the frames before those, 1 to 3 steps ahead, and the weights that would have done it best are used
+for the future. Nothing here is trained; what is (`weigh.py`, `net.py`) starts here.
 """
 
 from dataclasses import dataclass
@@ -56,51 +56,73 @@ class Dis:
 
 
 class Candidate(NamedTuple):
-    """The last known frame, or the one before it, moved along a share of a path.
+    """One of the newest known frames, moved along a share of a path.
 
-    Paths are straight (the last motion goes on) or bent (its last change goes on, too). `further`
-    adds one step of the way, which brings the frame before to the same place.
+    age: 0 is the last known frame, 1 the one before it. path: a number in `BENDS`; the older the
+    frame, the more steps it has to go.
     """
 
-    is_last: bool
+    age: int
     along: float
     mode: str = "bilinear"
-    bent: bool = False
-    further: bool = False
+    path: int = 0
 
 
+BENDS = (0.0, 1.0, -0.5)
+"""Paths: the last motion goes on, or its last change does too, or it is averaged over two steps."""
+NUM_SOURCES = 3
 CANDIDATES = (
-    Candidate(True, 1.0),
-    Candidate(True, 0.0),
-    Candidate(True, 1.0, "bicubic"),
-    Candidate(True, 0.5),
-    Candidate(True, 1.35),
-    Candidate(False, 0.0),
-    Candidate(False, 1.0, further=True),
-    Candidate(True, 1.0, bent=True),
+    Candidate(0, 1.0),
+    Candidate(0, 0.0),
+    Candidate(0, 1.0, "bicubic"),
+    Candidate(0, 0.5),
+    Candidate(0, 1.35),
+    Candidate(1, 0.0),
+    Candidate(1, 1.0),
+    Candidate(0, 1.0, path=1),
+    Candidate(2, 1.0),
+    Candidate(0, 1.0, "bicubic", path=2),
+    Candidate(1, 1.0, path=1),
 )
+NUM_FREE = len(CANDIDATES) - 1
 SHARP = 2
 """The candidate that is as sharp as what it is made of."""
-UNFITTED = (0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0)
+UNFITTED = (0.5, 0.0, 0.5) + (0.0,) * (len(CANDIDATES) - 3)
 """The shares of the candidates without a reason for others."""
+NUM_CHANGES = 4
+NUM_CLUES = 4 * len(TARGETS) + 2 * NUM_FREE + 3 + NUM_CHANGES
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What foretold the known frames best, so many steps ahead; all per cell of 8 px.
+
+    weights: of each candidate but the first, beside `UNFITTED`.
+    belief: how much of that would have helped, 0 to 1, by leaving each target out in turn.
+    usual: mean square of what was changed then.
+    clues: what the decision is made of, for those who would make it better (`weigh.py`).
+    """
+
+    weights: Float[Tensor, "b free h8 w8"]
+    belief: Float[Tensor, "b 1 h8 w8"]
+    usual: Float[Tensor, "b 1 h8 w8"]
+    clues: Float[Tensor, "b clues h8 w8"]
 
 
 @dataclass(frozen=True, eq=False)
 class Guess:
     """What the known frames say about the next ones, classically.
 
-    motions: backward motion at the last known frame, in pixels a step, where it may be trusted:
-        as it is, and with its last change added.
-    weights: of each candidate but the first, per cell of 8 px, for 1, 2 and 3 or more steps.
-    usual: mean square of what the fit changed on the frames that it was tried on, per cell.
+    motions: backward motion at the last known frame, in pixels a step, where it may be trusted,
+        with each of `BENDS` of its last change.
+    fits: for 1, 2 and 3 or more steps ahead.
     tried: log squared error, 1 to 3 steps ahead onto the last known frame, of copying, of
         moving, and of the blend that was fitted without that frame.
     missed: the last known frame less the one before it moved; and less that blend, one step ahead.
     """
 
-    motions: Float[Tensor, "b 2 2 h w"]
-    weights: Float[Tensor, "b tried free h8 w8"]
-    usual: Float[Tensor, "b tried 1 h8 w8"]
+    motions: Float[Tensor, "b 3 2 h w"]
+    fits: tuple[Fit, ...]
     tried: Float[Tensor, "b tried 3 h w"]
     missed: Float[Tensor, "b 6 h w"]
 
@@ -152,35 +174,31 @@ def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"])
     with torch.autocast(known.device.type, enabled=False):
         motions = _motions(known, found)
         last = NUM_KNOWN - 1
+        changes = _changes(known)
         fewer: dict[int, Tensor] | None = None
-        weights, usual, tried, missed = [], [], [], []
+        fits, tried, missed = [], [], []
         for ahead in range(1, NUM_TRIED + 1):
             made = {t: _foretold(known, motions, t, ahead) for t in TARGETS}
-            normal = {t: w * _normal_equations(made[t], known[:, t]) for t, w in TARGETS.items()}
+            each = {t: normal_equations(made[t], known[:, t]) for t in TARGETS}
+            normal = {t: weight * each[t] for t, weight in TARGETS.items()}
             pooled = (
                 normal if fewer is None else {t: normal[t] + SHARED * fewer[t] for t in TARGETS}
             )
             fewer = normal
-            shrink = SHRINK[ahead - 1]
             apart = {
-                t: _solved([pooled[other] for other in TARGETS if other != t], shrink)
+                t: _solved([pooled[other] for other in TARGETS if other != t], SHRINK[ahead - 1])
                 for t in TARGETS
             }
-            belief, power = _belief(made, known, apart)
-            usual.append(belief.square() * power)
-            weights.append(belief * _solved(list(pooled.values()), shrink))
+            belief, usual = _belief(each, apart)
+            weights = _solved(list(pooled.values()), SHRINK[ahead - 1])
+            clues = torch.cat([*_clues(each, apart), belief, weights, changes], 1)
+            fits.append(Fit(weights, belief, usual, clues))
             blend = blended(made[last], belief * apart[last])
             told = torch.stack([made[last][:, 1], made[last][:, 0], blend], 1)
             tried.append(_log_error(told - known[:, last, None]))
             if ahead == 1:
                 missed = [known[:, last] - made[last][:, 0], known[:, last] - blend]
-        return Guess(
-            motions[last],
-            torch.stack(weights, 1),
-            torch.stack(usual, 1),
-            torch.stack(tried, 1),
-            torch.cat(missed, 1),
-        )
+        return Guess(motions[last], tuple(fits), torch.stack(tried, 1), torch.cat(missed, 1))
 
 
 def reach(horizon: int) -> float:
@@ -204,24 +222,21 @@ def carried(motion: Float[Tensor, "b 2 h w"], steps: float) -> Float[Tensor, "b 
 
 
 def candidates(
-    last: Float[Tensor, "b 3 h w"],
-    before: Float[Tensor, "b 3 h w"],
-    paths: Float[Tensor, "b 2 2 h w"],
-    steps: float,
+    newest: Float[Tensor, "b 3 3 h w"], paths: Float[Tensor, "b 3 2 h w"], steps: float
 ) -> Float[Tensor, "b k 3 h w"]:
     """Pictures that may be the one at the end of the paths, `steps` of the motion ahead."""
-    return torch.stack([candidate(c, last, before, paths, steps) for c in CANDIDATES], 1)
+    return torch.stack([candidate(c, newest, paths, steps) for c in CANDIDATES], 1)
 
 
 def candidate(
-    which: Candidate, last: Tensor, before: Tensor, paths: Tensor, steps: float
+    which: Candidate, newest: Float[Tensor, "b 3 3 h w"], paths: Tensor, steps: float
 ) -> Float[Tensor, "b 3 h w"]:
-    """One of them."""
-    source = last if which.is_last else before
+    """One of them; `newest` are the last known frames, oldest first."""
+    source = newest[:, NUM_SOURCES - 1 - which.age]
     if which.along == 0:
         return source
-    along = which.along * ((steps + 1) / steps if which.further else 1)
-    return warped(source, paths[:, int(which.bent)] * along, which.mode)
+    along = which.along * (steps + which.age) / steps
+    return warped(source, paths[:, which.path] * along, which.mode)
 
 
 def blended(
@@ -240,34 +255,67 @@ def shares(
     return free + free.new_tensor(UNFITTED).view(-1, 1, 1)
 
 
-def _motions(known: Tensor, found: Tensor) -> dict[int, Float[Tensor, "b 2 2 h w"]]:
-    """At each known frame but the first two, the motion as it is and with its last change added."""
+def _motions(known: Tensor, found: Tensor) -> dict[int, Float[Tensor, "b 3 2 h w"]]:
+    """At each known frame but the first two, the motion with each of `BENDS` of its last change."""
     straight = [
         trusted(found[:, t - FIRST_FLOW], known[:, t], known[:, t - 1])
         for t in range(FIRST_FLOW, NUM_KNOWN)
     ]
-    return {
-        t: torch.stack([now, 2 * now - warped(before, now)], 1)
-        for t, (before, now) in enumerate(pairwise(straight), FIRST_FLOW + 1)
-    }
+    made = {}
+    for t, (before, now) in enumerate(pairwise(straight), FIRST_FLOW + 1):
+        change = now - warped(before, now)
+        made[t] = torch.stack([now + bend * change for bend in BENDS], 1)
+    return made
 
 
 def _foretold(known: Tensor, motions: dict[int, Tensor], target: int, ahead: int) -> Tensor:
     source, steps = target - ahead, reach(ahead)
     paths = paths_of(motions[source], steps)
-    return candidates(known[:, source], known[:, source - 1], paths, steps)
+    return candidates(known[:, source + 1 - NUM_SOURCES : source + 1], paths, steps)
 
 
-def paths_of(motions: Float[Tensor, "b 2 2 h w"], steps: float) -> Float[Tensor, "b 2 2 h w"]:
-    """Where both motions lead, `steps` ahead."""
+def paths_of(motions: Float[Tensor, "b 3 2 h w"], steps: float) -> Float[Tensor, "b 3 2 h w"]:
+    """Where the motions lead, `steps` ahead."""
     return carried(motions.flatten(0, 1), steps).unflatten(0, motions.shape[:2])
 
 
-def _normal_equations(made: Float[Tensor, "b k 3 h w"], truth: Tensor) -> Tensor:
-    """Means over each cell of the products of candidates and truth, channels summed."""
-    both = torch.cat([made[:, 1:] - made[:, :1], (truth - _unfitted(made))[:, None]], 1)
-    cells = rearrange(both, "b k c (h p) (w q) -> b h w k (c p q)", p=CELL_PX, q=CELL_PX)
+def normal_equations(
+    made: Float[Tensor, "b k 3 h w"], truth: Float[Tensor, "b 3 h w"]
+) -> Float[Tensor, "b k k h8 w8"]:
+    """Means over each cell of the products of candidates and truth, channels summed.
+
+    Candidates are told as what they change in the first one, the truth as what the unfitted
+    answer lacks; the truth comes last.
+    """
+    return _products(torch.cat([made[:, 1:] - made[:, :1], (truth - _unfitted(made))[:, None]], 1))
+
+
+def products(made: Float[Tensor, "b k 3 h w"]) -> Float[Tensor, "b free free h8 w8"]:
+    """The same of the candidates alone."""
+    return _products(made[:, 1:] - made[:, :1])
+
+
+def _products(pictures: Float[Tensor, "b k 3 h w"]) -> Float[Tensor, "b k k h8 w8"]:
+    cells = rearrange(pictures, "b k c (h p) (w q) -> b h w k (c p q)", p=CELL_PX, q=CELL_PX)
     return rearrange(cells @ cells.mT / CELL_PX**2, "b h w k l -> b k l h w")
+
+
+def power_of(
+    weights: Float[Tensor, "b free h8 w8"], of: Float[Tensor, "b free free h8 w8"]
+) -> Float[Tensor, "b 1 h8 w8"]:
+    """Mean square, channels summed, of what the weights change."""
+    return torch.einsum("bkhw,bklhw,blhw->bhw", weights, of, weights)[:, None].clamp(min=0)
+
+
+def split(
+    normal: Float[Tensor, "b k k h8 w8"],
+) -> tuple[
+    Float[Tensor, "b free free h8 w8"],
+    Float[Tensor, "b free h8 w8"],
+    Float[Tensor, "b 1 h8 w8"],
+]:
+    """Normal equations as products of candidates, of candidates and truth, and of the truth."""
+    return normal[:, :-1, :-1], normal[:, :-1, -1], normal[:, -1, -1:]
 
 
 def _unfitted(made: Float[Tensor, "b k 3 h w"]) -> Float[Tensor, "b 3 h w"]:
@@ -275,37 +323,56 @@ def _unfitted(made: Float[Tensor, "b k 3 h w"]) -> Float[Tensor, "b 3 h w"]:
 
 
 def _belief(
-    made: dict[int, Tensor], known: Tensor, apart: dict[int, Tensor]
+    each: dict[int, Tensor], apart: dict[int, Tensor]
 ) -> tuple[Float[Tensor, "b 1 h8 w8"], Float[Tensor, "b 1 h8 w8"]]:
-    """How much of the fit to believe, 0 to 1, and the mean square of what it changes.
+    """How much of the fit to believe, 0 to 1, and the mean square of what that changes.
 
     Each target is foretold by the fit to the others, and compared with the unfitted answer.
     """
     agreed = power = torch.zeros(())
     for t, share in TARGETS.items():
-        plain = _unfitted(made[t])
-        step = blended(made[t], apart[t]) - plain
-        agreed = agreed + share * _cells((step * (known[:, t] - plain)).sum(1, keepdim=True))
-        power = power + share * _cells(step.square().sum(1, keepdim=True))
+        made, told, _ = split(each[t])
+        agreed = agreed + share * (apart[t] * told).sum(1, keepdim=True)
+        power = power + share * power_of(apart[t], made)
     agreed, power = _around(agreed), _around(power)
-    return (agreed / (power + DOUBT)).clamp(0, 1), power / sum(TARGETS.values())
+    belief = (agreed / (power + DOUBT)).clamp(0, 1)
+    return belief, belief.square() * power / sum(TARGETS.values())
 
 
-def limited(
-    weights: Float[Tensor, "b free h8 w8"],
-    usual: Float[Tensor, "b 1 h8 w8"],
-    made: Float[Tensor, "b k 3 h w"],
-    ahead: int,
-) -> Float[Tensor, "b free h8 w8"]:
-    """The weights, made less where they would change more than they did where they were tried."""
-    step = blended(made, weights) - _unfitted(made)
-    power = _around(_cells(step.square().sum(1, keepdim=True)))
-    allowed = LARGEST * max(1.0, ahead / NUM_TRIED) * usual
-    return weights * ((allowed + UNSEEN) / (power + UNSEEN)).clamp(max=1).sqrt()
+def _clues(each: dict[int, Tensor], apart: dict[int, Tensor]) -> list[Tensor]:
+    """Log errors without and with the fit, here and over all; how much the candidates differ."""
+    plain, gained, differ = [], [], torch.zeros(())
+    for t in TARGETS:
+        made, told, wrong = split(each[t])
+        left = wrong - 2 * (apart[t] * told).sum(1, keepdim=True) + power_of(apart[t], made)
+        plain.append(log_near(wrong))
+        gained.append(log_near(left) - plain[-1])
+        differ = differ + torch.diagonal(made, dim1=1, dim2=2).permute(0, 3, 1, 2)
+    newest = split(each[NUM_KNOWN - 1])[2]
+    here = [torch.log(differ + FLOOR), torch.log(newest + FLOOR), log_near(newest, 17)]
+    over_all = [x.mean((-1, -2), keepdim=True).expand_as(x) for x in (*plain, *gained)]
+    return [*plain, *gained, *over_all, *here]
 
 
-def _cells(x: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h8 w8"]:
-    return F.avg_pool2d(x, CELL_PX)
+def _changes(known: Float[Tensor, "b 8 3 h w"]) -> Float[Tensor, "b changes h8 w8"]:
+    """How much the newest frames differ from those before them, over the whole picture."""
+    power = known[:, -NUM_CHANGES - 1 :].diff(dim=1).square().mean((2, 3, 4)).flip(1)
+    h, w = known.shape[-2] // CELL_PX, known.shape[-1] // CELL_PX
+    return torch.log(power + FLOOR)[:, :, None, None].expand(-1, -1, h, w)
+
+
+def log_near(power: Float[Tensor, "b n h8 w8"], width: int = 5) -> Float[Tensor, "b n h8 w8"]:
+    """The logarithm of a mean square around each cell."""
+    return torch.log(smoothed(smoothed(power.clamp(min=0), width), width) + FLOOR)
+
+
+def held_back(
+    fit: Fit, of: Float[Tensor, "b free free h8 w8"], horizon: int
+) -> Float[Tensor, "b 1 h8 w8"]:
+    """A factor below 1 where the fit would change more than it did where it was tried."""
+    power = _around(power_of(fit.belief * fit.weights, of))
+    allowed = LARGEST * max(1.0, horizon / NUM_TRIED) * fit.usual
+    return ((allowed + UNSEEN) / (power + UNSEEN)).clamp(max=1).sqrt()
 
 
 def _solved(normal: list[Tensor], shrink: float) -> Float[Tensor, "b free h8 w8"]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kineograph.models.codec import Codec
-from kineograph.models.guess import NUM_KNOWN, NUM_TRIED, Guess
+from kineograph.models.guess import NUM_KNOWN, NUM_SOURCES, NUM_TRIED, Guess
 from kineograph.models.layers import (
     Attention,
     ChannelNorm,
@@ -25,6 +25,7 @@ from kineograph.models.layers import (
     zeroed,
 )
 from kineograph.models.net import CONTRAST, answered
+from kineograph.models.weigh import Weigher
 
 SLOWNESS = 0.2
 """Of the head: the guess is good, and first steps at the full rate leave it for the worse."""
@@ -65,6 +66,7 @@ class LatentKineo(nn.Module):
         self.codec = codec
         self.shape = s = shape or LatentShape()
         seen = 3 * codec.channels + 4
+        self.weigh = Weigher().requires_grad_(False)
         self.encode = nn.Sequential(
             conv(seen, s.encoder),
             Residual(s.encoder),
@@ -99,7 +101,7 @@ class LatentKineo(nn.Module):
     @torch.no_grad()
     def guidance(self, known: Float[Tensor, "b 8 3 h w"], guess: Guess) -> Guidance:
         """The guess, as the model is told it."""
-        said = answered(known[:, -1], known[:, -2], guess, self.num_unknown)
+        said = answered(self.weigh, known[:, -NUM_SOURCES:], guess, self.num_unknown)
         latents = self.codec.encode(said.blend)
         tried = [guess.tried[:, min(n, NUM_TRIED - 1)] for n in range(self.num_unknown)]
         cells = F.avg_pool2d(torch.stack(tried, 1).flatten(0, 1), self.codec.stride_px)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kineograph.models import guess as classical
-from kineograph.models.guess import CANDIDATES, NUM_KNOWN, NUM_TRIED, Guess
+from kineograph.models.guess import CANDIDATES, NUM_KNOWN, NUM_SOURCES, NUM_TRIED, Guess
 from kineograph.models.layers import (
     Attention,
     ChannelNorm,
@@ -28,6 +28,7 @@ from kineograph.models.layers import (
     warped,
     zeroed,
 )
+from kineograph.models.weigh import Weigher
 
 STRIDE_PX = 16
 SMOOTH_PX = 13
@@ -59,17 +60,15 @@ class Plan:
     """
 
     gates: Float[Tensor, "n g h w"]
-    paths: Float[Tensor, "n 2 2 h w"]
+    paths: Float[Tensor, "n 3 2 h w"]
     steps: Float[Tensor, " n"]
     motions: Float[Tensor, "n k 2 h w"]
     added: Float[Tensor, "n 3 h w"]
 
 
-def render(
-    plan: Plan, index: int, last: Float[Tensor, "3 h w"], before: Float[Tensor, "3 h w"]
-) -> Float[Tensor, "3 h w"]:
-    """One frame of a plan, made from the two last known frames at their own size."""
-    size = last.shape[-2:]
+def render(plan: Plan, index: int, newest: Float[Tensor, "3 3 h w"]) -> Float[Tensor, "3 h w"]:
+    """One frame of a plan, made from the three last known frames at their own size."""
+    size = newest.shape[-2:]
     h, w = plan.gates.shape[-2:]
     ratio = plan.paths.new_tensor([size[1] / w, size[0] / h]).view(2, 1, 1)
 
@@ -79,11 +78,11 @@ def render(
         return F.interpolate(x, size, mode="bilinear", align_corners=False)
 
     paths = (sized(plan.paths[index]) * ratio)[None]
-    steps, sources = float(plan.steps[index]), (last[None], before[None])
-    makers = [partial(classical.candidate, c, *sources, paths, steps) for c in CANDIDATES]
+    steps, sources = float(plan.steps[index]), newest[None]
+    makers = [partial(classical.candidate, c, sources, paths, steps) for c in CANDIDATES]
     for k, motion in enumerate(sized(plan.motions[index]) * ratio):
-        source = sources[k == plan.motions.shape[1] - 1]
-        makers.append(partial(warped, source, motion[None]))
+        is_before = k == plan.motions.shape[1] - 1
+        makers.append(partial(warped, sources[:, -2 if is_before else -1], motion[None]))
     answer = sized(plan.added[index : index + 1])
     for make, gate in zip(makers, plan.gates[index], strict=True):
         if gate.any():
@@ -97,15 +96,15 @@ def coherent(plan: Plan) -> Plan:
     Motions are averaged, by the gates, instead of pictures: where the plan is unsure it moves by
     the mean, and nothing is softened. That motion is smooth, so nothing is torn either.
     """
-    used = [k for k, c in enumerate(CANDIDATES) if c.is_last]
-    along = [plan.paths[:, int(CANDIDATES[k].bent)] * CANDIDATES[k].along for k in used]
+    used = [k for k, c in enumerate(CANDIDATES) if c.age == 0]
+    along = [plan.paths[:, CANDIDATES[k].path] * CANDIDATES[k].along for k in used]
     motions = torch.cat([torch.stack(along, 1), plan.motions[:, :-1]], 1)
     gates = torch.cat([plan.gates[:, used], plan.gates[:, len(CANDIDATES) : -1]], 1).clamp(min=0)
     mean = (gates[:, :, None] * motions).sum(1) / (gates.sum(1, keepdim=True) + 1e-3)
     path = smoothed(smoothed(mean, SMOOTH_PX), SMOOTH_PX)
     sharp = torch.zeros_like(plan.gates)
     sharp[:, classical.SHARP] = 1
-    paths = torch.stack([path, path], 1)
+    paths = path[:, None].expand_as(plan.paths)
     return replace(plan, gates=sharp, paths=paths, added=torch.zeros_like(plan.added))
 
 
@@ -163,6 +162,7 @@ class Kineo(nn.Module):
             conv(s.painter, 16 * (k + 3 + 6)),
         )
         self.rehearsal_weight = nn.Parameter(torch.ones(()))
+        self.weigh = Weigher().requires_grad_(False)
         self._begin_at_the_guess()
 
     def _begin_at_the_guess(self) -> None:
@@ -191,7 +191,8 @@ class Kineo(nn.Module):
         if which is None:
             which = torch.arange(t - NUM_KNOWN, device=frames.device)
         last, before = frames[:, NUM_KNOWN - 1], frames[:, NUM_KNOWN - 2]
-        said = answered(last, before, guess, t - NUM_KNOWN)
+        newest = frames[:, NUM_KNOWN - NUM_SOURCES : NUM_KNOWN]
+        said = answered(self.weigh, newest, guess, t - NUM_KNOWN)
         seen = _seen(frames, sigma, guess, said.blend)
         codes = self._codes(seen, guess.motions[:, 0], b)
         todo = which + NUM_KNOWN
@@ -273,30 +274,29 @@ class Said:
 
     blend: Float[Tensor, "b n 3 h w"]
     weights: Float[Tensor, "b n free h8 w8"]
-    paths: Float[Tensor, "b n 2 2 h w"]
+    paths: Float[Tensor, "b n 3 2 h w"]
     steps: Float[Tensor, " n"]
 
 
 @torch.no_grad()
 def answered(
-    last: Float[Tensor, "b 3 h w"], before: Float[Tensor, "b 3 h w"], guess: Guess, num_frames: int
+    weigh: Weigher, newest: Float[Tensor, "b 3 3 h w"], guess: Guess, num_frames: int
 ) -> Said:
     """The next frames as the guess alone would make them."""
     steps = [classical.reach(h) for h in range(1, num_frames + 1)]
-    with torch.autocast(last.device.type, enabled=False):
+    with torch.autocast(newest.device.type, enabled=False):
         paths = [classical.paths_of(guess.motions, s) for s in steps]
         blends, weights = [], []
-        for n, (path, s) in enumerate(zip(paths, steps, strict=True)):
-            made = classical.candidates(last, before, path, s)
-            tried = min(n, NUM_TRIED - 1)
-            fit = classical.limited(guess.weights[:, tried], guess.usual[:, tried], made, n + 1)
-            weights.append(fit)
-            blends.append(classical.blended(made, fit))
+        for horizon, (path, s) in enumerate(zip(paths, steps, strict=True), 1):
+            made = classical.candidates(newest, path, s)
+            fit = guess.fits[min(horizon, NUM_TRIED) - 1]
+            weights.append(weigh(fit, classical.products(made), horizon))
+            blends.append(classical.blended(made, weights[-1]))
         return Said(
             torch.stack(blends, 1),
             torch.stack(weights, 1),
             torch.stack(paths, 1),
-            last.new_tensor(steps),
+            newest.new_tensor(steps),
         )
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kineograph.known import Known
+from kineograph.models import fade
+from kineograph.models.fade import Fade
 from kineograph.models.guess import NUM_KNOWN, guess_of
 from kineograph.models.latent import LatentKineo
 from kineograph.models.layers import warped
@@ -30,18 +32,29 @@ class Window(Protocol):
         """All frames without noise, the known ones as they are."""
         ...
 
-    def frame(
-        self, index: int, last: Float[Tensor, "3 h w"], before: Float[Tensor, "3 h w"]
-    ) -> Float[Tensor, "3 h w"]:
-        """An unknown frame, counted from 0, at the size of the two last known ones."""
+    def frame(self, index: int, newest: Float[Tensor, "3 3 h w"]) -> Float[Tensor, "3 h w"]:
+        """An unknown frame, counted from 0, at the size of the three last known ones."""
         ...
 
 
 def opened(model: Predictor, known: Float[Tensor, "8 3 h w"], mean: bool = True) -> Window:
     """What follows these frames, as a question to this model: for its mean, or for a sample."""
-    if isinstance(model, Kineo):
-        return _Planned(model, known, mean)
-    return _Decoded(model, known)
+    found = fade.found(known)
+    if found is not None:
+        known = found.evened(known)
+    window = _Planned(model, known, mean) if isinstance(model, Kineo) else _Decoded(model, known)
+    return window if found is None else _Faded(window, found)
+
+
+class _Faded:
+    """A window of frames in one light, put back into the light that they will have."""
+
+    def __init__(self, window: Window, found: Fade) -> None:
+        self.window, self.fade = window, found
+        self.question, self.clean = window.question, window.clean
+
+    def frame(self, index: int, newest: Tensor) -> Float[Tensor, "3 h w"]:
+        return self.fade.shown(self.window.frame(index, self.fade.evened(newest)), index + 1)
 
 
 class _Planned:
@@ -73,9 +86,9 @@ class _Planned:
         return torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
 
     @torch.inference_mode()
-    def frame(self, index: int, last: Tensor, before: Tensor) -> Float[Tensor, "3 h w"]:
+    def frame(self, index: int, newest: Tensor) -> Float[Tensor, "3 h w"]:
         assert self.plan is not None
-        return render(self.plan, index, last, before)
+        return render(self.plan, index, newest)
 
 
 class _Decoded:
@@ -94,11 +107,11 @@ class _Decoded:
         return torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
 
     @torch.inference_mode()
-    def frame(self, index: int, last: Tensor, before: Tensor) -> Float[Tensor, "3 h w"]:
+    def frame(self, index: int, newest: Tensor) -> Float[Tensor, "3 h w"]:
         assert self.unknown is not None
         decoded = self.model.codec.decode(self.unknown[:, index : index + 1])
         picture = self.grid.crop(decoded[:, 0])
-        h, w = last.shape[-2:]
+        h, w = newest.shape[-2:]
         if picture.shape[-2:] != (h, w):
             picture = F.interpolate(picture, (h, w), mode="bicubic", align_corners=False)
         return picture[0]

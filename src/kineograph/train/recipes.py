@@ -21,7 +21,7 @@ from kineograph.models import weights
 from kineograph.models.guess import NUM_KNOWN, Guess, fitted, flows, flows_between
 from kineograph.models.layers import warped
 from kineograph.models.net import Kineo, Shape
-from kineograph.train import checkpoint
+from kineograph.train import checkpoint, weighing
 from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.watch import HeldOut, strips
 from kineograph.video.levels import from_levels, levels
@@ -33,6 +33,8 @@ NUM_SCORED = 4
 ROLLED_SHARE, NUM_ROLLED = 0.12, 4
 WORN_SHARE, STILL_SHARE, WEAR_STREAM = 0.1, 0.05, 2
 """How many clips have grain on their known frames; how many stood still at first."""
+WEIGHING_SEED = 1
+"""Other clips than those that the network trains on."""
 MIX = {"film": 0.75, "camera": 0.1, "parallax": 0.08, "nonrigid": 0.04, "fast": 0.03}
 
 
@@ -159,16 +161,22 @@ def held_out_objective(
     return log_error(answer, clean[:, NUM_KNOWN:]).mean(), {}
 
 
-def small(out: Path, minutes: float | None = None, steps: int = 640) -> FitResult:
+def small(out: Path, minutes: float | None = None, steps: int = 400) -> FitResult:
     """The shipped predictor: Big Buck Bunny's training shots with simulated motion.
 
+    First what weighs the classical answer, in a few minutes, then the network on top of it.
     Resumes what `out` holds. `minutes` ends a sitting early; the rate's shape follows `steps`.
     """
     film = footage.fetch("bbb")
     source = ClipSource(film, shots.learnt_shots(), ClipOptions())
     torch.manual_seed(0)
     model = Kineo()
-    batches = Batches(Mixture(source, tuple(MIX.items())), 8, prepare=with_flows)
+    mixture = Mixture(source, tuple(MIX.items()))
+    batches = Batches(mixture, 8, prepare=with_flows)
+    if checkpoint.load_latest(out / "checkpoints") is None:
+        weighed = Batches(mixture, 16, seed=WEIGHING_SEED, prepare=with_flows)
+        before, after = weighing.train(model.weigh, weighed, weighing.WeighingOptions())
+        print(f"Weights of the classical answer: log error {before:.4f}, trained {after:.4f}.")
     options = replace(
         shipped_options(steps, minutes),
         pictures_every=200,

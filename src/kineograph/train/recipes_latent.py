@@ -18,6 +18,7 @@ from kineograph.models import weights
 from kineograph.models.codec import Vae
 from kineograph.models.guess import NUM_KNOWN, fitted
 from kineograph.models.latent import Guidance, LatentKineo
+from kineograph.models.net import Kineo
 from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.recipes import (
     MEAN_SHARE,
@@ -136,6 +137,9 @@ def latent(
     film = footage.fetch("bbb")
     torch.manual_seed(0)
     model = LatentKineo(weights.load_codec(str(codec)))
+    shipped = weights.load()
+    assert isinstance(shipped, Kineo)
+    model.weigh.load_state_dict(shipped.weigh.state_dict())
     objectives = {
         "sigma-1.0": partial(latent_held_out, level=1.0),
         "sigma-0.5": partial(latent_held_out, level=0.5),
