@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from kineograph.models import guess as classical
 from kineograph.models import weights
-from kineograph.models.guess import CANDIDATES, fitted, guess_of, reach
+from kineograph.models.candidates import CANDIDATES, shares
+from kineograph.models.guess import fitted, guess_of
 from kineograph.models.layers import smoothed, warped
+from kineograph.models.motion import reach
 from kineograph.models.net import Kineo, Plan, answered, coherent, render
 from kineograph.models.weigh import Weigher
 from tests_support import TINY_SHAPE, panning
@@ -47,8 +48,7 @@ def test_motion_fades() -> None:
 
 def test_shares_of_the_blend_sum_to_one() -> None:
     free = torch.randn(2, len(CANDIDATES) - 1, 3, 4)
-    shares = classical.shares(free, (24, 32))
-    torch.testing.assert_close(shares.sum(1), torch.ones(2, 24, 32))
+    torch.testing.assert_close(shares(free, (24, 32)).sum(1), torch.ones(2, 24, 32))
 
 
 def test_the_blend_finds_the_one_candidate_that_always_was_right() -> None:

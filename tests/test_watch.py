@@ -5,7 +5,7 @@ import torch
 
 from kineograph import tasks
 from kineograph.answer import Sampling
-from kineograph.models.guess import NUM_KNOWN
+from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import Kineo
 from kineograph.train.watch import strips
 from tests_support import TINY_SHAPE

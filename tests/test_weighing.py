@@ -2,8 +2,8 @@
 
 import torch
 
-from kineograph.models import guess as classical
-from kineograph.models.guess import guess_of, normal_equations
+from kineograph.models.candidates import CANDIDATES, NUM_FREE, blended, normal_equations
+from kineograph.models.guess import guess_of
 from kineograph.models.weigh import LARGEST_SHIFT, Weigher, believed
 from kineograph.train.weighing import Examples, WeighingOptions, examples, squared_error, train
 from tests_support import panning, sliding_noise
@@ -16,7 +16,7 @@ def asked(horizon: int = 1) -> Examples:
 def test_untrained_it_uses_the_fit_as_far_as_it_is_believed() -> None:
     film = panning(8, 1.0)[None]
     fit = guess_of(film).fits[0]
-    of = torch.zeros(1, classical.NUM_FREE, classical.NUM_FREE, 6, 6)
+    of = torch.zeros(1, NUM_FREE, NUM_FREE, 6, 6)
     expected = believed(fit, of, 1) * fit.weights
     torch.testing.assert_close(Weigher()(fit, of, 1), expected)
 
@@ -34,10 +34,10 @@ def test_it_shifts_no_weight_by_more_than_it_may() -> None:
 
 def test_the_quadratic_form_is_the_error_of_the_blended_picture() -> None:
     generator = torch.Generator().manual_seed(0)
-    made = torch.rand(2, len(classical.CANDIDATES), 3, 32, 48, generator=generator)
+    made = torch.rand(2, len(CANDIDATES), 3, 32, 48, generator=generator)
     truth = torch.rand(2, 3, 32, 48, generator=generator)
-    even = torch.rand(2, classical.NUM_FREE, 1, 1, generator=generator).expand(-1, -1, 4, 6)
-    picture = (classical.blended(made, even) - truth).square().mean((1, 2, 3))
+    even = torch.rand(2, NUM_FREE, 1, 1, generator=generator).expand(-1, -1, 4, 6)
+    picture = (blended(made, even) - truth).square().mean((1, 2, 3))
     told = asked()._replace(normal=normal_equations(made, truth))
     torch.testing.assert_close(squared_error(told, even), picture)
 

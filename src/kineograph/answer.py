@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from kineograph import sample, schedule
 from kineograph.flow import velocity_from_clean
-from kineograph.models.guess import NUM_KNOWN, NUM_SOURCES
+from kineograph.models.candidates import NUM_SOURCES
+from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.window import Predictor, Window, opened
 from kineograph.sample import Progress
 from kineograph.video.levels import to_8_bits

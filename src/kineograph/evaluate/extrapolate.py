@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from kineograph.models.guess import Dis, dense_inverse_search
+from kineograph.models.motion import Dis, dense_inverse_search
 
 Grey = UInt8[np.ndarray, "h w"]
 Motion = Float[np.ndarray, "h w 2"]

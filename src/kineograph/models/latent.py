@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kineograph.models.candidates import NUM_SOURCES
 from kineograph.models.codec import Codec
-from kineograph.models.guess import NUM_KNOWN, NUM_SOURCES, NUM_TRIED, Guess
+from kineograph.models.guess import NUM_TRIED, Guess
 from kineograph.models.layers import (
     Attention,
     ChannelNorm,
@@ -24,6 +25,7 @@ from kineograph.models.layers import (
     smoothed,
     zeroed,
 )
+from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import CONTRAST, answered
 from kineograph.models.weigh import Weigher
 

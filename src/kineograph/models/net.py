@@ -15,8 +15,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kineograph.models import guess as classical
-from kineograph.models.guess import CANDIDATES, NUM_KNOWN, NUM_SOURCES, NUM_TRIED, Guess
+from kineograph.models.candidates import (
+    CANDIDATES,
+    NUM_SOURCES,
+    SHARP,
+    blended,
+    candidate,
+    candidates,
+    products,
+    shares,
+)
+from kineograph.models.guess import NUM_TRIED, Guess
 from kineograph.models.layers import (
     Attention,
     ChannelNorm,
@@ -28,6 +37,7 @@ from kineograph.models.layers import (
     warped,
     zeroed,
 )
+from kineograph.models.motion import NUM_KNOWN, paths_of, reach
 from kineograph.models.weigh import Weigher
 
 STRIDE_PX = 16
@@ -79,7 +89,7 @@ def render(plan: Plan, index: int, newest: Float[Tensor, "3 3 h w"]) -> Float[Te
 
     paths = (sized(plan.paths[index]) * ratio)[None]
     steps, sources = float(plan.steps[index]), newest[None]
-    makers = [partial(classical.candidate, c, sources, paths, steps) for c in CANDIDATES]
+    makers = [partial(candidate, c, sources, paths, steps) for c in CANDIDATES]
     for k, motion in enumerate(sized(plan.motions[index]) * ratio):
         is_before = k == plan.motions.shape[1] - 1
         makers.append(partial(warped, sources[:, -2 if is_before else -1], motion[None]))
@@ -103,7 +113,7 @@ def coherent(plan: Plan) -> Plan:
     mean = (gates[:, :, None] * motions).sum(1) / (gates.sum(1, keepdim=True) + 1e-3)
     path = smoothed(smoothed(mean, SMOOTH_PX), SMOOTH_PX)
     sharp = torch.zeros_like(plan.gates)
-    sharp[:, classical.SHARP] = 1
+    sharp[:, SHARP] = 1
     paths = path[:, None].expand_as(plan.paths)
     return replace(plan, gates=sharp, paths=paths, added=torch.zeros_like(plan.added))
 
@@ -283,15 +293,15 @@ def answered(
     weigh: Weigher, newest: Float[Tensor, "b 3 3 h w"], guess: Guess, num_frames: int
 ) -> Said:
     """The next frames as the guess alone would make them."""
-    steps = [classical.reach(h) for h in range(1, num_frames + 1)]
+    steps = [reach(h) for h in range(1, num_frames + 1)]
     with torch.autocast(newest.device.type, enabled=False):
-        paths = [classical.paths_of(guess.motions, s) for s in steps]
+        paths = [paths_of(guess.motions, s) for s in steps]
         blends, weights = [], []
         for horizon, (path, s) in enumerate(zip(paths, steps, strict=True), 1):
-            made = classical.candidates(newest, path, s)
+            made = candidates(newest, path, s)
             fit = guess.fits[min(horizon, NUM_TRIED) - 1]
-            weights.append(weigh(fit, classical.products(made), horizon))
-            blends.append(classical.blended(made, weights[-1]))
+            weights.append(weigh(fit, products(made), horizon))
+            blends.append(blended(made, weights[-1]))
         return Said(
             torch.stack(blends, 1),
             torch.stack(weights, 1),
@@ -304,7 +314,7 @@ def _unfolded(
     gates: Float[Tensor, "n g h w"], weights: Float[Tensor, "n free h8 w8"]
 ) -> Float[Tensor, "n g2 h w"]:
     """The gate of the blend, shared out among what it is made of; the own picture's left out."""
-    every = gates[:, :1] * classical.shares(weights, gates.shape[-2:])
+    every = gates[:, :1] * shares(weights, gates.shape[-2:])
     every = torch.cat([every[:, :1], every[:, 1:2] + gates[:, 1:2], every[:, 2:]], 1)
     return torch.cat([every, gates[:, 2:-1]], 1)
 

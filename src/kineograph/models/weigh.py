@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kineograph.models import guess as classical
-from kineograph.models.guess import NUM_CLUES, NUM_FREE, Fit
+from kineograph.models.candidates import NUM_FREE, power_of
+from kineograph.models.guess import NUM_CLUES, Fit, held_back, log_near
 from kineograph.models.layers import zeroed
 
 NUM_HEARD = NUM_CLUES + NUM_FREE + 3
@@ -19,6 +19,8 @@ FARTHEST = 8
 SURE = 0.02
 """Belief is kept this far from 0 and 1, where no clue could move it."""
 LARGEST_SHIFT = 0.1
+FARTHEST_CLUE = 4.0
+"""In spreads: clues such as no training clip gave say no more than the strangest of those."""
 
 
 class Weigher(nn.Module):
@@ -47,20 +49,21 @@ class Weigher(nn.Module):
         belief: Float[Tensor, "b 1 h8 w8"],
     ) -> Float[Tensor, "b free h8 w8"]:
         """The fitted weights, as far as they are believed, and a little beside them."""
-        said = self.say(F.silu(self.listen((clues - self.mean) / self.spread)))
+        usual = ((clues - self.mean) / self.spread).clamp(-FARTHEST_CLUE, FARTHEST_CLUE)
+        said = self.say(F.silu(self.listen(usual)))
         share = torch.sigmoid(torch.logit(belief) + said[:, :1])
         return share * weights + LARGEST_SHIFT * torch.tanh(said[:, 1:])
 
 
 def believed(fit: Fit, of: Tensor, horizon: int) -> Float[Tensor, "b 1 h8 w8"]:
     """What is believed of a fit without having learned anything."""
-    return (fit.belief * classical.held_back(fit, of, horizon)).clamp(SURE, 1 - SURE)
+    return (fit.belief * held_back(fit, of, horizon)).clamp(SURE, 1 - SURE)
 
 
 def heard(fit: Fit, of: Tensor, horizon: int) -> Float[Tensor, "b heard h8 w8"]:
     """The clues of the past, and what the future candidates are like."""
-    back = classical.held_back(fit, of, horizon)
+    back = held_back(fit, of, horizon)
     differ = torch.diagonal(of, dim1=1, dim2=2).permute(0, 3, 1, 2)
-    changed = classical.log_near(classical.power_of(fit.weights, of))
+    changed = log_near(power_of(fit.weights, of))
     ahead = torch.full_like(back, horizon / FARTHEST)
-    return torch.cat([fit.clues, back, changed, classical.log_near(differ, 3), ahead], 1)
+    return torch.cat([fit.clues, back, changed, log_near(differ, 3), ahead], 1)

@@ -11,9 +11,10 @@ from torch.nn import functional as F
 from kineograph.known import Known
 from kineograph.models import fade
 from kineograph.models.fade import Fade
-from kineograph.models.guess import NUM_KNOWN, guess_of
+from kineograph.models.guess import guess_of
 from kineograph.models.latent import LatentKineo
 from kineograph.models.layers import warped
+from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import STRIDE_PX, Kineo, Plan, coherent, render
 from kineograph.shapes import Grid
 

@@ -18,8 +18,9 @@ from kineograph.data.clips import ClipOptions, ClipSource, fixed_clips, rng_for
 from kineograph.data.loader import Batch, Batches, as_batch, stacked
 from kineograph.flow import noised
 from kineograph.models import weights
-from kineograph.models.guess import NUM_KNOWN, Guess, fitted, flows, flows_between
+from kineograph.models.guess import Guess, fitted
 from kineograph.models.layers import warped
+from kineograph.models.motion import NUM_KNOWN, flows, flows_between
 from kineograph.models.net import Kineo, Shape
 from kineograph.train import checkpoint, weighing
 from kineograph.train.loop import FitOptions, FitResult, fit
@@ -36,6 +37,17 @@ WORN_SHARE, STILL_SHARE, WEAR_STREAM = 0.1, 0.05, 2
 WEIGHING_SEED = 1
 """Other clips than those that the network trains on."""
 MIX = {"film": 0.75, "camera": 0.1, "parallax": 0.08, "nonrigid": 0.04, "fast": 0.03}
+RARE = {
+    "still": 0.03,
+    "lighting": 0.03,
+    "smoke": 0.015,
+    "fire": 0.015,
+    "rain": 0.015,
+    "snow": 0.015,
+}
+"""Kinds that what weighs the classical answer meets beside those: it must not take a noisy
+sensor or a flame for a cartoon."""
+WEIGHED_WORN_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -44,20 +56,21 @@ class Mixture:
 
     film: ClipSource
     chances: tuple[tuple[str, float], ...]
+    worn_share: float = WORN_SHARE
 
     def __call__(self, seed: int, index: int) -> Frames:
         clip = simulate.mixed(self.film, seed, index, dict(self.chances))
-        return worn(clip, rng_for(seed, index, WEAR_STREAM))
+        return worn(clip, rng_for(seed, index, WEAR_STREAM), self.worn_share)
 
 
-def worn(clip: Frames, rng: np.random.Generator) -> Frames:
+def worn(clip: Frames, rng: np.random.Generator, share: float = WORN_SHARE) -> Frames:
     """Some clips get grain on the known frames; some stand still until a random known frame."""
     chance = rng.random()
-    if chance < WORN_SHARE:
+    if chance < share:
         grain = rng.normal(0, rng.uniform(0.5, 5), (NUM_KNOWN, *clip.shape[1:]))
         noisy = np.clip(np.rint(clip[:NUM_KNOWN] + grain), 0, 255).astype(np.uint8)
         return np.concatenate([noisy, clip[NUM_KNOWN:]])
-    if chance < WORN_SHARE + STILL_SHARE:
+    if chance < share + STILL_SHARE:
         first = int(rng.integers(1, NUM_KNOWN))
         return np.concatenate([np.repeat(clip[first : first + 1], first, 0), clip[first:]])
     return clip
@@ -171,10 +184,10 @@ def small(out: Path, minutes: float | None = None, steps: int = 400) -> FitResul
     source = ClipSource(film, shots.learnt_shots(), ClipOptions())
     torch.manual_seed(0)
     model = Kineo()
-    mixture = Mixture(source, tuple(MIX.items()))
-    batches = Batches(mixture, 8, prepare=with_flows)
+    batches = Batches(Mixture(source, tuple(MIX.items())), 8, prepare=with_flows)
     if checkpoint.load_latest(out / "checkpoints") is None:
-        weighed = Batches(mixture, 16, seed=WEIGHING_SEED, prepare=with_flows)
+        wide = Mixture(source, tuple({**MIX, **RARE}.items()), WEIGHED_WORN_SHARE)
+        weighed = Batches(wide, 16, seed=WEIGHING_SEED, prepare=with_flows)
         before, after = weighing.train(model.weigh, weighed, weighing.WeighingOptions())
         print(f"Weights of the classical answer: log error {before:.4f}, trained {after:.4f}.")
     options = replace(

@@ -16,8 +16,9 @@ from kineograph.data.loader import Batch, Batches
 from kineograph.flow import noised
 from kineograph.models import weights
 from kineograph.models.codec import Vae
-from kineograph.models.guess import NUM_KNOWN, fitted
+from kineograph.models.guess import fitted
 from kineograph.models.latent import Guidance, LatentKineo
+from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import Kineo
 from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.recipes import (

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kineograph.answer import Sampling, continued
 from kineograph.data.augment import Frames
 from kineograph.data.loader import Batch
-from kineograph.models.guess import NUM_KNOWN
+from kineograph.models.motion import NUM_KNOWN
 from kineograph.train import precision
 from kineograph.video.levels import frames_of
 

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kineograph.data.loader import Batch, Batches
-from kineograph.models import guess as classical
-from kineograph.models.guess import NUM_KNOWN, NUM_SOURCES, NUM_TRIED, fitted
+from kineograph.models.candidates import NUM_SOURCES, candidates, normal_equations, split
+from kineograph.models.guess import NUM_TRIED, fitted
+from kineograph.models.motion import NUM_KNOWN, paths_of, reach
 from kineograph.models.weigh import Weigher, believed, heard
 from kineograph.train.optimise import rate_at
 from kineograph.video.levels import from_levels
@@ -54,16 +55,16 @@ def examples(batch: Batch, horizons: tuple[int, ...]) -> Iterator[Examples]:
     guess = fitted(frames[:, :NUM_KNOWN], batch.extra["flows"])
     newest = frames[:, NUM_KNOWN - NUM_SOURCES : NUM_KNOWN]
     for horizon in horizons:
-        steps = classical.reach(horizon)
-        made = classical.candidates(newest, classical.paths_of(guess.motions, steps), steps)
-        normal = classical.normal_equations(made, frames[:, NUM_KNOWN + horizon - 1])
+        steps = reach(horizon)
+        made = candidates(newest, paths_of(guess.motions, steps), steps)
+        normal = normal_equations(made, frames[:, NUM_KNOWN + horizon - 1])
         fit, of = guess.fits[min(horizon, NUM_TRIED) - 1], normal[:, :-1, :-1]
         yield Examples(heard(fit, of, horizon), fit.weights, believed(fit, of, horizon), normal)
 
 
 def squared_error(told: Examples, weights: Float[Tensor, "n free h8 w8"]) -> Float[Tensor, " n"]:
     """Of each blend, mean over cells and channels; within a cell the weights are constant."""
-    made, truth, wrong = classical.split(told.normal)
+    made, truth, wrong = split(told.normal)
     error = wrong[:, 0] - 2 * (weights * truth).sum(1)
     error = error + torch.einsum("bkhw,bklhw,blhw->bhw", weights, made, weights)
     return error.mean((1, 2)).clamp(min=0) / 3
