@@ -78,7 +78,9 @@ def test_a_coherent_plan_moves_and_never_blends() -> None:
     sigma = torch.zeros_like(film[:, :, :1])
     sigma[:, 8:] = 1
     with torch.no_grad():
-        plan = coherent(tiny()(film, sigma, guess_of(film[:, :8]))[1])
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(film[0, 8:].shape, generator=generator)
+        plan = coherent(tiny()(film, sigma, guess_of(film[:, :8]))[1], noise)
     assert torch.equal(plan.gates.sum(1), torch.ones(8, 48, 48))
     assert ((plan.gates == 0) | (plan.gates == 1)).all()
     assert not plan.added.any()

@@ -41,7 +41,9 @@ from kineograph.models.motion import NUM_KNOWN, paths_of, reach
 from kineograph.models.weigh import Weigher
 
 STRIDE_PX = 16
-SMOOTH_PX = 13
+SMOOTH_PX, BROAD_PX = 13, 33
+VARIETY = 1.0
+"""How far noise moves the logarithm of a sample's gates."""
 CONTRAST = 4.0
 """Differences between frames are small beside the frames; bf16 would lose them unenlarged."""
 
@@ -100,22 +102,31 @@ def render(plan: Plan, index: int, newest: Float[Tensor, "3 3 h w"]) -> Float[Te
     return answer[0]
 
 
-def coherent(plan: Plan) -> Plan:
+def coherent(plan: Plan, noise: Float[Tensor, "n 3 h w"]) -> Plan:
     """The same plan with one motion for each place, along which the last known frame is pulled.
 
-    Motions are averaged, by the gates, instead of pictures: where the plan is unsure it moves by
-    the mean, and nothing is softened. That motion is smooth, so nothing is torn either.
+    Motions are averaged instead of pictures, so nothing is softened; by the gates, which the noise
+    moves, so that one sample goes on where another slows down. What the noise says is broad and is
+    the same for all frames, and the motion is smooth, so nothing is torn.
     """
     used = [k for k, c in enumerate(CANDIDATES) if c.age == 0]
     along = [plan.paths[:, CANDIDATES[k].path] * CANDIDATES[k].along for k in used]
     motions = torch.cat([torch.stack(along, 1), plan.motions[:, :-1]], 1)
     gates = torch.cat([plan.gates[:, used], plan.gates[:, len(CANDIDATES) : -1]], 1).clamp(min=0)
+    gates = gates * (VARIETY * _broad(noise, gates.shape[1])).exp()
     mean = (gates[:, :, None] * motions).sum(1) / (gates.sum(1, keepdim=True) + 1e-3)
     path = smoothed(smoothed(mean, SMOOTH_PX), SMOOTH_PX)
     sharp = torch.zeros_like(plan.gates)
     sharp[:, SHARP] = 1
     paths = path[:, None].expand_as(plan.paths)
     return replace(plan, gates=sharp, paths=paths, added=torch.zeros_like(plan.added))
+
+
+def _broad(noise: Float[Tensor, "n 3 h w"], count: int) -> Float[Tensor, "1 count h w"]:
+    """Smooth fields of about unit variance, made of the noise of all frames."""
+    fields = noise.flatten(0, 1)[:count][None]
+    # The mean over a square of w px has a standard deviation of 1/w; twice over, 2/3 of that.
+    return 1.5 * BROAD_PX * smoothed(smoothed(fields, BROAD_PX), BROAD_PX)
 
 
 def _moved(last: Tensor, before: Tensor, motions: Float[Tensor, "n k 2 h w"]) -> list[Tensor]:

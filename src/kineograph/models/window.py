@@ -70,11 +70,12 @@ class _Planned:
         self.guess = guess_of(padded)
         self.question = Known.exactly(padded).followed_by(model.shape.num_frames - NUM_KNOWN)
         self.plan: Plan | None = None
+        self.noise: Tensor | None = None
 
     def clean(self, latents: Tensor, sigma: Tensor) -> Float[Tensor, "b t c h w"]:
         unknown, plan = self.model(latents, sigma, self.guess)
         if not self.mean:
-            plan = coherent(plan)
+            plan = coherent(plan, self._noise(latents))
             last = latents[:, NUM_KNOWN - 1].expand(unknown.shape[1], -1, -1, -1)
             unknown = warped(last, plan.paths[:, 0], "bicubic")[None]
         self.plan = replace(
@@ -85,6 +86,12 @@ class _Planned:
             added=self.grid.crop(plan.added),
         )
         return torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
+
+    def _noise(self, latents: Tensor) -> Float[Tensor, "n 3 h w"]:
+        """What the sampler began with: all steps of a sample must mean the same motion."""
+        if self.noise is None:
+            self.noise = latents[0, NUM_KNOWN:].clone()
+        return self.noise
 
     @torch.inference_mode()
     def frame(self, index: int, newest: Tensor) -> Float[Tensor, "3 h w"]:

@@ -174,7 +174,7 @@ def held_out_objective(
     return log_error(answer, clean[:, NUM_KNOWN:]).mean(), {}
 
 
-def small(out: Path, minutes: float | None = None, steps: int = 400) -> FitResult:
+def small(out: Path, minutes: float | None = None, steps: int = 300) -> FitResult:
     """The shipped predictor: Big Buck Bunny's training shots with simulated motion.
 
     First what weighs the classical answer, in a few minutes, then the network on top of it.
