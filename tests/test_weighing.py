@@ -5,16 +5,7 @@ import torch
 from kineograph.models.candidates import CANDIDATES, NUM_FREE, blended, normal_equations
 from kineograph.models.guess import guess_of
 from kineograph.models.weigh import LARGEST_SHIFT, Weigher, believed
-from kineograph.train.weighing import (
-    FLOOR,
-    LOSING,
-    Examples,
-    WeighingOptions,
-    examples,
-    loss_of,
-    squared_error,
-    train,
-)
+from kineograph.train.weighing import Examples, WeighingOptions, examples, squared_error, train
 from tests_support import panning, sliding_noise
 
 
@@ -49,16 +40,6 @@ def test_the_quadratic_form_is_the_error_of_the_blended_picture() -> None:
     picture = (blended(made, even) - truth).square().mean((1, 2, 3))
     told = asked()._replace(normal=normal_equations(made, truth))
     torch.testing.assert_close(squared_error(told, even), picture)
-
-
-def test_what_is_lost_against_not_fitting_counts_more() -> None:
-    told = asked()
-    worse, better = told.weights * 0 + 3, told.weights * 0
-    unfitted = torch.log(squared_error(told, better) + FLOOR)
-    torch.testing.assert_close(loss_of(told, better), unfitted)
-    lost = torch.log(squared_error(told, worse) + FLOOR) - unfitted
-    assert (lost > 0).all()
-    torch.testing.assert_close(loss_of(told, worse), unfitted + (1 + LOSING) * lost)
 
 
 def test_training_lowers_the_error_and_leaves_it_frozen() -> None:

@@ -1,5 +1,6 @@
 """`python -m kineograph.train` rebuilds shipped weights; stopped, it goes on where it was."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,12 @@ from kineograph.models import weights
 from kineograph.train import machine, recipes, recipes_latent
 from kineograph.train.loop import FitResult
 
+FAULTS = {
+    "small": "samples move but paint nothing new where something comes into view; long "
+    "continuations come to rest; dissolves are carried on too far",
+    "vae": "pictures come back softer: about 32 dB",
+    "latent": "known and still parts are no longer exact; far behind the predictor in pixels",
+}
 NAMES = {"small": weights.SHIPPED, "vae": recipes_latent.CODEC.stem, "latent": "kineo-vae"}
 
 
@@ -31,7 +38,7 @@ def main(
     if not (ship and result.finished):
         print(f"Stopped at step {result.step}; run it again to go on.")
         return
-    print(f"Wrote {_shipped(recipe, out, _card(recipe, result))}")
+    print(f"Wrote {_shipped(recipe, out, _card(recipe, result, out))}")
 
 
 def _trained(recipe: str, out: Path, minutes: float | None, codec: Path) -> FitResult:
@@ -50,16 +57,19 @@ def _shipped(recipe: str, out: Path, card: dict[str, Any]) -> Path:
     return recipes.ship(out, weights.SHIPPED, card, weights.ASSETS)
 
 
-def _card(recipe: str, result: FitResult) -> dict[str, Any]:
+def _card(recipe: str, result: FitResult, out: Path) -> dict[str, Any]:
     module = recipes if recipe == "small" else recipes_latent
+    weigher = out / recipes.WEIGHER_LOG
+    told = {"weigher": json.loads(weigher.read_text())} if weigher.is_file() else {}
     return {
         "name": NAMES[recipe],
         "recipe": f"{module.__name__}.{recipe}",
         "data": "Big Buck Bunny (CC-BY 3.0, Blender Foundation), training shots, with simulated "
         "camera moves, parallax and deformation over its frames; last fifth of shots held out",
+        **told,
+        "faults": FAULTS[recipe],
         "loss": result.loss,
         "seconds": result.seconds,
-        "clips_per_second": result.clips_per_second,
         "precision": asdict(result.precision),
     }
 

@@ -203,7 +203,7 @@ def resume(run: Run, saved: checkpoint.Checkpoint) -> None:
             f"{run.options.seed}: give that seed, or another folder."
         )
     put_back(run, saved)
-    for name in ("position", "bad", "rollbacks", "seconds_before"):
+    for name in ("position", "bad", "rollbacks", "seconds_before", "loss"):
         setattr(run, name, saved.scalars[name])
     run.step = run.kept_step = saved.step
     checkpoint.restore_random_state(saved.random, run.device)
@@ -228,6 +228,7 @@ def keep(run: Run, meter: Meter) -> None:
             "rollbacks": run.rollbacks,
             "seconds_before": run.seconds_before + meter.seconds,
             "seed": run.options.seed,
+            "loss": run.loss,
             "precision": asdict(run.precision),
             "optimizer": numbers,
             "options": asdict(run.options),

@@ -1,5 +1,6 @@
 """A run is a named function; the shipped weights are made by `small`."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +35,7 @@ NUM_SCORED = 4
 ROLLED_SHARE, NUM_ROLLED = 0.12, 4
 WORN_SHARE, STILL_SHARE, WEAR_STREAM = 0.1, 0.05, 2
 """How many clips have grain on their known frames; how many stood still at first."""
+WEIGHER_LOG = "weigher.json"
 WEIGHING_SEED = 1
 """Other clips than those that the network trains on."""
 MIX = {"film": 0.75, "camera": 0.1, "parallax": 0.08, "nonrigid": 0.04, "fast": 0.03}
@@ -174,7 +176,7 @@ def held_out_objective(
     return log_error(answer, clean[:, NUM_KNOWN:]).mean(), {}
 
 
-def small(out: Path, minutes: float | None = None, steps: int = 300) -> FitResult:
+def small(out: Path, minutes: float | None = None, steps: int = 400) -> FitResult:
     """The shipped predictor: Big Buck Bunny's training shots with simulated motion.
 
     First what weighs the classical answer, in a few minutes, then the network on top of it.
@@ -188,8 +190,11 @@ def small(out: Path, minutes: float | None = None, steps: int = 300) -> FitResul
     if checkpoint.load_latest(out / "checkpoints") is None:
         wide = Mixture(source, tuple({**MIX, **RARE}.items()), WEIGHED_WORN_SHARE)
         weighed = Batches(wide, 16, seed=WEIGHING_SEED, prepare=with_flows)
-        before, after = weighing.train(model.weigh, weighed, weighing.WeighingOptions())
-        print(f"Weights of the classical answer: log error {before:.4f}, trained {after:.4f}.")
+        options = weighing.WeighingOptions()
+        before, after = weighing.train(model.weigh, weighed, options)
+        told = {"clips": options.num_clips, "log error untrained": before, "trained": after}
+        out.mkdir(parents=True, exist_ok=True)
+        (out / WEIGHER_LOG).write_text(json.dumps(told))
     options = replace(
         shipped_options(steps, minutes),
         pictures_every=200,

@@ -23,7 +23,6 @@ from kineograph.train.optimise import rate_at
 from kineograph.video.levels import from_levels
 
 FLOOR = 1e-5
-LOSING = 3.0
 LEAST_SPREAD = 0.1
 """Of a clue: one that hardly varied where it was learned must not rule elsewhere."""
 
@@ -71,13 +70,6 @@ def squared_error(told: Examples, weights: Float[Tensor, "n free h8 w8"]) -> Flo
     return error.mean((1, 2)).clamp(min=0) / 3
 
 
-def loss_of(told: Examples, weights: Float[Tensor, "n free h8 w8"]) -> Float[Tensor, " n"]:
-    """The log error; what is lost against not fitting at all counts `LOSING` times more."""
-    error = torch.log(squared_error(told, weights) + FLOOR)
-    unfitted = torch.log(squared_error(told, torch.zeros_like(weights)) + FLOOR)
-    return error + LOSING * (error - unfitted).clamp(min=0)
-
-
 def train(weigher: Weigher, batches: Batches, options: WeighingOptions) -> tuple[float, float]:
     """Trains it in place; gives the log error before and after, over all that it was shown."""
     told = _gathered(batches, options)
@@ -96,7 +88,7 @@ def train(weigher: Weigher, batches: Batches, options: WeighingOptions) -> tuple
         chosen = torch.randint(len(told.clues), (options.batch_size,), generator=generator)
         some = Examples(*(x[chosen] for x in told))
         weights = weigher.decided(some.clues, some.weights, some.belief)
-        loss_of(some, weights).mean().backward()
+        torch.log(squared_error(some, weights) + FLOOR).mean().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     weigher.requires_grad_(False)
