@@ -34,4 +34,5 @@ def test_strips_keep_a_model_in_training() -> None:
     model = Kineo(TINY_SHAPE).train()
     strips([np.zeros((NUM_KNOWN + 1, 32, 32, 3), np.uint8)], steps=1, horizons=(1,))(model)
     assert model.training
-    assert all(w.requires_grad for w in model.parameters())
+    frozen = [name for name, w in model.named_parameters() if not w.requires_grad]
+    assert all(name.startswith("weigh.") for name in frozen)
