@@ -205,3 +205,15 @@ def test_what_holds_no_weights_is_refused(tmp_path, content: bytes) -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match="no model 'nothing'"):
         weights.load("nothing")
+
+
+def test_noise_moves_a_sample_and_no_more_than_its_motion() -> None:
+    film = panning(16, 1.0)[None]
+    sigma = torch.zeros_like(film[:, :, :1])
+    sigma[:, 8:] = 1
+    with torch.no_grad():
+        plan = tiny()(film, sigma, guess_of(film[:, :8]))[1]
+    noise = [torch.randn(8, 3, 48, 48, generator=torch.Generator().manual_seed(s)) for s in (1, 2)]
+    first, second = (coherent(plan, n).paths for n in noise)
+    assert torch.equal(first, coherent(plan, noise[0]).paths)
+    assert 0.01 < (first - second).abs().mean() < 0.5 * first.abs().mean()
