@@ -4,7 +4,7 @@ import torch
 
 from kineograph.models.candidates import CANDIDATES, NUM_FREE, blended, normal_equations
 from kineograph.models.guess import guess_of
-from kineograph.models.weigh import LARGEST_SHIFT, Weigher, believed
+from kineograph.models.weigh import LARGEST_SHIFT, Weigher, heard
 from kineograph.train.weighing import Examples, WeighingOptions, examples, squared_error, train
 from tests_support import panning, sliding_noise
 
@@ -17,7 +17,7 @@ def test_untrained_it_uses_the_fit_as_far_as_it_is_believed() -> None:
     film = panning(8, 1.0)[None]
     fit = guess_of(film).fits[0]
     of = torch.zeros(1, NUM_FREE, NUM_FREE, 6, 6)
-    expected = believed(fit, of, 1) * fit.weights
+    expected = heard(fit, of, 1)[1] * fit.weights
     torch.testing.assert_close(Weigher()(fit, of, 1), expected)
 
 

@@ -59,15 +59,15 @@ def continued(
     recent = _at_least(known[-NUM_KNOWN:], NUM_KNOWN)
     size = _working_size(known.shape[-2], known.shape[-1], sampling.working_px)
     small = deque([_sized(frame, size) for frame in recent], maxlen=NUM_KNOWN)
-    newest = torch.stack(recent[-NUM_SOURCES:])
+    newest = deque(recent[-NUM_SOURCES:], maxlen=NUM_SOURCES)
     done = 0
     while done < num_frames:
         window = answered_window(model, torch.stack(list(small)), sampling, generator)
-        sources = newest
+        sources = torch.stack(list(newest))
         for index in range(min(window.question.num_frames - NUM_KNOWN, num_frames - done)):
             # What a file cannot hold may not become context, or small errors grow.
             frame = to_8_bits(window.frame(index, sources))
-            newest = torch.cat([newest[1:], frame[None]])
+            newest.append(frame)
             small.append(_sized(frame, size))
             done += 1
             if progress is not None:

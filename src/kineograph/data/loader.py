@@ -1,7 +1,7 @@
 """Batches come in order and are the same for any number of workers."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -49,7 +49,7 @@ class Batches:
     rank: int = 0
     world: int = 1
 
-    def __call__(self, position: int = 0) -> Iterator[Batch]:
+    def __call__(self, position: int = 0) -> Generator[Batch, None, None]:
         if self.num_workers == 0:
             return (as_batch(self.arrays(n)) for n in counted(position))
         return prefetched(self, position)
@@ -84,7 +84,7 @@ def as_batch(arrays: dict[str, np.ndarray]) -> Batch:
     return Batch(tensors.pop("frames"), tensors.pop("indices"), tensors)
 
 
-def prefetched(batches: Batches, position: int) -> Iterator[Batch]:
+def prefetched(batches: Batches, position: int) -> Generator[Batch, None, None]:
     """Batches made ahead of time by threads, handed out in order."""
     waiting: deque[Future[dict[str, np.ndarray]]] = deque()
     pool = ThreadPoolExecutor(batches.num_workers, thread_name_prefix="clips")

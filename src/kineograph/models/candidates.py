@@ -69,6 +69,7 @@ def candidate(
 
 
 def unfitted(made: Float[Tensor, "b k 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """The blend without a fit."""
     return sum((w * made[:, k] for k, w in enumerate(UNFITTED) if w), torch.zeros(()))
 
 
@@ -118,6 +119,16 @@ def split(
 ]:
     """Normal equations as products of candidates, of candidates and truth, and of the truth."""
     return normal[:, :-1, :-1], normal[:, :-1, -1], normal[:, -1, -1:]
+
+
+def effect_of(
+    weights: Float[Tensor, "b free h8 w8"], normal: Float[Tensor, "b k k h8 w8"]
+) -> tuple[Float[Tensor, "b 1 h8 w8"], Float[Tensor, "b 1 h8 w8"], Float[Tensor, "b 1 h8 w8"]]:
+    """How much what the weights change agrees with what was lacking; its power; the error left."""
+    made, told, wrong = split(normal)
+    agreed = (weights * told).sum(1, keepdim=True)
+    power = power_of(weights, made)
+    return agreed, power, wrong - 2 * agreed + power
 
 
 def power_of(

@@ -18,17 +18,17 @@ from kineograph.models.candidates import (
     NUM_SOURCES,
     blended,
     candidates,
+    effect_of,
     normal_equations,
     power_of,
     split,
 )
-from kineograph.models.layers import smoothed
+from kineograph.models.layers import nearby, smoothed
 from kineograph.models.motion import (
     FLOOR,
     NUM_KNOWN,
     flows_between,
     motions_of,
-    nearby,
     paths_of,
     reach,
 )
@@ -83,6 +83,10 @@ class Guess:
     tried: Float[Tensor, "b tried 3 h w"]
     missed: Float[Tensor, "b 6 h w"]
 
+    def fit_at(self, horizon: int) -> Fit:
+        """The fit for a horizon; 1 is the next frame."""
+        return self.fits[min(horizon, NUM_TRIED) - 1]
+
 
 def guess_of(known: Float[Tensor, "b 8 3 h w"]) -> Guess:
     """The guess for frames in [-1, 1]; flow is measured on the CPU, on 8-bit pictures."""
@@ -99,7 +103,8 @@ def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"])
         fewer: dict[int, Tensor] | None = None
         fits, tried, missed = [], [], []
         for ahead in range(1, NUM_TRIED + 1):
-            made = {t: _foretold(known, motions, t, ahead) for t in TARGETS}
+            before = {t: t - ahead for t in TARGETS}
+            made = {t: foretold(_newest(known, s), motions[s], ahead) for t, s in before.items()}
             each = {t: normal_equations(made[t], known[:, t]) for t in TARGETS}
             normal = {t: weight * each[t] for t, weight in TARGETS.items()}
             pooled = (
@@ -110,9 +115,10 @@ def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"])
                 t: _solved([pooled[other] for other in TARGETS if other != t], SHRINK[ahead - 1])
                 for t in TARGETS
             }
-            belief, usual = _belief(each, apart)
+            effects = {t: effect_of(apart[t], each[t]) for t in TARGETS}
+            belief, usual = _belief(effects)
             weights = _solved(list(pooled.values()), SHRINK[ahead - 1])
-            clues = torch.cat([*_clues(each, apart), belief, weights, changes], 1)
+            clues = torch.cat([*_clues(each, effects), belief, weights, changes], 1)
             fits.append(Fit(weights, belief, usual, clues))
             blend = blended(made[last], belief * apart[last])
             told = torch.stack([made[last][:, 1], made[last][:, 0], blend], 1)
@@ -122,14 +128,19 @@ def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"])
         return Guess(motions[last], tuple(fits), torch.stack(tried, 1), torch.cat(missed, 1))
 
 
-def _foretold(known: Tensor, motions: dict[int, Tensor], target: int, ahead: int) -> Tensor:
-    source, steps = target - ahead, reach(ahead)
-    paths = paths_of(motions[source], steps)
-    return candidates(known[:, source + 1 - NUM_SOURCES : source + 1], paths, steps)
+def foretold(
+    newest: Float[Tensor, "b 3 3 h w"], motions: Float[Tensor, "b 3 2 h w"], ahead: int
+) -> Float[Tensor, "b k 3 h w"]:
+    """The candidates for a frame so many ahead of these."""
+    return candidates(newest, paths_of(motions, reach(ahead)), reach(ahead))
+
+
+def _newest(known: Tensor, at: int) -> Float[Tensor, "b 3 3 h w"]:
+    return known[:, at + 1 - NUM_SOURCES : at + 1]
 
 
 def _belief(
-    each: dict[int, Tensor], apart: dict[int, Tensor]
+    effects: dict[int, tuple[Tensor, Tensor, Tensor]],
 ) -> tuple[Float[Tensor, "b 1 h8 w8"], Float[Tensor, "b 1 h8 w8"]]:
     """How much of the fit to believe, 0 to 1, and the mean square of what that changes.
 
@@ -137,22 +148,22 @@ def _belief(
     """
     agreed = power = torch.zeros(())
     for t, share in TARGETS.items():
-        made, told, _ = split(each[t])
-        agreed = agreed + share * (apart[t] * told).sum(1, keepdim=True)
-        power = power + share * power_of(apart[t], made)
+        agreed = agreed + share * effects[t][0]
+        power = power + share * effects[t][1]
     agreed, power = _around(agreed), _around(power)
     belief = (agreed / (power + DOUBT)).clamp(0, 1)
     return belief, belief.square() * power / sum(TARGETS.values())
 
 
-def _clues(each: dict[int, Tensor], apart: dict[int, Tensor]) -> list[Tensor]:
+def _clues(
+    each: dict[int, Tensor], effects: dict[int, tuple[Tensor, Tensor, Tensor]]
+) -> list[Tensor]:
     """Log errors without and with the fit, here and over all; how much the candidates differ."""
     plain, gained, differ = [], [], torch.zeros(())
     for t in TARGETS:
-        made, told, wrong = split(each[t])
-        left = wrong - 2 * (apart[t] * told).sum(1, keepdim=True) + power_of(apart[t], made)
+        made, _, wrong = split(each[t])
         plain.append(log_near(wrong))
-        gained.append(log_near(left) - plain[-1])
+        gained.append(log_near(effects[t][2]) - plain[-1])
         differ = differ + torch.diagonal(made, dim1=1, dim2=2).permute(0, 3, 1, 2)
     newest = split(each[NUM_KNOWN - 1])[2]
     here = [torch.log(differ + FLOOR), torch.log(newest + FLOOR), log_near(newest, 17)]
@@ -169,7 +180,7 @@ def _changes(known: Float[Tensor, "b 8 3 h w"]) -> Float[Tensor, "b changes h8 w
 
 def log_near(power: Float[Tensor, "b n h8 w8"], width: int = 5) -> Float[Tensor, "b n h8 w8"]:
     """The logarithm of a mean square around each cell."""
-    return torch.log(smoothed(smoothed(power.clamp(min=0), width), width) + FLOOR)
+    return torch.log(nearby(power.clamp(min=0), width) + FLOOR)
 
 
 def held_back(

@@ -90,6 +90,11 @@ def enlarged(x: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "n c h2 
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
+def nearby(x: Float[Tensor, "n c h w"], width_px: int = 5) -> Float[Tensor, "n c h w"]:
+    """The mean over a square, twice: close to a Gaussian of 0.4 widths."""
+    return smoothed(smoothed(x, width_px), width_px)
+
+
 def smoothed(x: Float[Tensor, "n c h w"], width_px: int) -> Float[Tensor, "n c h w"]:
     """The mean over a square of odd width."""
     half = width_px // 2

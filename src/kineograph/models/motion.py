@@ -10,7 +10,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from kineograph.models.layers import smoothed, warped
+from kineograph.models.layers import nearby, warped
 
 NUM_KNOWN = 8
 FIRST_FLOW = 1
@@ -107,8 +107,3 @@ def carried(motion: Float[Tensor, "b 2 h w"], steps: float) -> Float[Tensor, "b 
 def paths_of(motions: Float[Tensor, "b 3 2 h w"], steps: float) -> Float[Tensor, "b 3 2 h w"]:
     """Where the motions lead, `steps` ahead."""
     return carried(motions.flatten(0, 1), steps).unflatten(0, motions.shape[:2])
-
-
-def nearby(x: Float[Tensor, "b n h w"]) -> Float[Tensor, "b n h w"]:
-    """Close to a Gaussian of 2 cells."""
-    return smoothed(smoothed(x, 5), 5)

@@ -33,6 +33,7 @@ from kineograph.models.layers import (
     channels_last,
     conv,
     enlarged,
+    nearby,
     smoothed,
     warped,
     zeroed,
@@ -115,7 +116,7 @@ def coherent(plan: Plan, noise: Float[Tensor, "n 3 h w"]) -> Plan:
     gates = torch.cat([plan.gates[:, used], plan.gates[:, len(CANDIDATES) : -1]], 1).clamp(min=0)
     gates = gates * (VARIETY * _broad(noise, gates.shape[1])).exp()
     mean = (gates[:, :, None] * motions).sum(1) / (gates.sum(1, keepdim=True) + 1e-3)
-    path = smoothed(smoothed(mean, SMOOTH_PX), SMOOTH_PX)
+    path = nearby(mean, SMOOTH_PX)
     sharp = torch.zeros_like(plan.gates)
     sharp[:, SHARP] = 1
     paths = path[:, None].expand_as(plan.paths)
@@ -126,7 +127,7 @@ def _broad(noise: Float[Tensor, "n 3 h w"], count: int) -> Float[Tensor, "1 coun
     """Smooth fields of about unit variance, made of the noise of all frames."""
     fields = noise.flatten(0, 1)[:count][None]
     # The mean over a square of w px has a standard deviation of 1/w; twice over, 2/3 of that.
-    return 1.5 * BROAD_PX * smoothed(smoothed(fields, BROAD_PX), BROAD_PX)
+    return 1.5 * BROAD_PX * nearby(fields, BROAD_PX)
 
 
 def _moved(last: Tensor, before: Tensor, motions: Float[Tensor, "n k 2 h w"]) -> list[Tensor]:
@@ -202,18 +203,20 @@ class Kineo(nn.Module):
         sigma: Float[Tensor, "b t 1 h w"],
         guess: Guess,
         which: Int64[Tensor, " n"] | None = None,
+        said: "Said | None" = None,
     ) -> tuple[Float[Tensor, "b n 3 h w"], Plan]:
         """The clean frames among the unknown ones (`which`, from 0; all if None), and their plan.
 
         frames are noised by sigma: the first 8 known, then as many as the window holds. h and w
-        are multiples of 16. With sigma 1 on the unknown frames the answer is their mean.
+        are multiples of 16. With sigma 1 on the unknown frames the answer is their mean. `said` is
+        what the guess alone answers: it stays the same while noise is taken away (`Kineo.say`).
         """
         b, t = frames.shape[:2]
         if which is None:
             which = torch.arange(t - NUM_KNOWN, device=frames.device)
         last, before = frames[:, NUM_KNOWN - 1], frames[:, NUM_KNOWN - 2]
-        newest = frames[:, NUM_KNOWN - NUM_SOURCES : NUM_KNOWN]
-        said = answered(self.weigh, newest, guess, t - NUM_KNOWN)
+        if said is None:
+            said = self.say(frames[:, :NUM_KNOWN], guess)
         seen = _seen(frames, sigma, guess, said.blend)
         codes = self._codes(seen, guess.motions[:, 0], b)
         todo = which + NUM_KNOWN
@@ -238,6 +241,11 @@ class Kineo(nn.Module):
             added,
         )
         return answer.unflatten(0, (b, len(which))), plan
+
+    def say(self, known: Float[Tensor, "b 8 3 h w"], guess: Guess) -> "Said":
+        """What the guess alone answers for the whole window."""
+        num_unknown = self.shape.num_frames - NUM_KNOWN
+        return answered(self.weigh, known[:, -NUM_SOURCES:], guess, num_unknown)
 
     def _codes(self, seen: Tensor, motion: Tensor, b: int) -> Float[Tensor, "b t c h8 w8"]:
         code = rearrange(self.encode(_flat(seen)), "(b t) c h w -> b (t c) h w", b=b)
@@ -310,8 +318,7 @@ def answered(
         blends, weights = [], []
         for horizon, (path, s) in enumerate(zip(paths, steps, strict=True), 1):
             made = candidates(newest, path, s)
-            fit = guess.fits[min(horizon, NUM_TRIED) - 1]
-            weights.append(weigh(fit, products(made), horizon))
+            weights.append(weigh(guess.fit_at(horizon), products(made), horizon))
             blends.append(blended(made, weights[-1]))
         return Said(
             torch.stack(blends, 1),

@@ -40,7 +40,8 @@ class Weigher(nn.Module):
         self, fit: Fit, of: Float[Tensor, "b free free h8 w8"], horizon: int
     ) -> Float[Tensor, "b free h8 w8"]:
         """The weights to use at a horizon, where candidates have the products `of`."""
-        return self.decided(heard(fit, of, horizon), fit.weights, believed(fit, of, horizon))
+        clues, belief = heard(fit, of, horizon)
+        return self.decided(clues, fit.weights, belief)
 
     def decided(
         self,
@@ -55,15 +56,13 @@ class Weigher(nn.Module):
         return share * weights + LARGEST_SHIFT * torch.tanh(said[:, 1:])
 
 
-def believed(fit: Fit, of: Tensor, horizon: int) -> Float[Tensor, "b 1 h8 w8"]:
-    """What is believed of a fit without having learned anything."""
-    return (fit.belief * held_back(fit, of, horizon)).clamp(SURE, 1 - SURE)
-
-
-def heard(fit: Fit, of: Tensor, horizon: int) -> Float[Tensor, "b heard h8 w8"]:
-    """The clues of the past, and what the future candidates are like."""
+def heard(
+    fit: Fit, of: Float[Tensor, "b free free h8 w8"], horizon: int
+) -> tuple[Float[Tensor, "b heard h8 w8"], Float[Tensor, "b 1 h8 w8"]]:
+    """The clues of the past and of the future candidates; what is believed without learning."""
     back = held_back(fit, of, horizon)
     differ = torch.diagonal(of, dim1=1, dim2=2).permute(0, 3, 1, 2)
     changed = log_near(power_of(fit.weights, of))
     ahead = torch.full_like(back, horizon / FARTHEST)
-    return torch.cat([fit.clues, back, changed, log_near(differ, 3), ahead], 1)
+    clues = torch.cat([fit.clues, back, changed, log_near(differ, 3), ahead], 1)
+    return clues, (fit.belief * back).clamp(SURE, 1 - SURE)

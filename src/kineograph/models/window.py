@@ -68,12 +68,13 @@ class _Planned:
         self.model, self.grid, self.mean = model, _grid(known), mean
         padded = self.grid.pad(known)[None]
         self.guess = guess_of(padded)
+        self.said = model.say(padded, self.guess)
         self.question = Known.exactly(padded).followed_by(model.shape.num_frames - NUM_KNOWN)
         self.plan: Plan | None = None
         self.noise: Tensor | None = None
 
     def clean(self, latents: Tensor, sigma: Tensor) -> Float[Tensor, "b t c h w"]:
-        unknown, plan = self.model(latents, sigma, self.guess)
+        unknown, plan = self.model(latents, sigma, self.guess, said=self.said)
         if not self.mean:
             plan = coherent(plan, self._noise(latents))
             last = latents[:, NUM_KNOWN - 1].expand(unknown.shape[1], -1, -1, -1)

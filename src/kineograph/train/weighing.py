@@ -6,6 +6,7 @@ one small matrix a horizon, and hundreds of passes over all clips take a minute.
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -15,11 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kineograph.data.loader import Batch, Batches
-from kineograph.models.candidates import NUM_SOURCES, candidates, normal_equations, split
-from kineograph.models.guess import NUM_TRIED, fitted
-from kineograph.models.motion import NUM_KNOWN, paths_of, reach
-from kineograph.models.weigh import Weigher, believed, heard
-from kineograph.train.optimise import rate_at
+from kineograph.models.candidates import NUM_SOURCES, effect_of, normal_equations, split
+from kineograph.models.guess import fitted, foretold
+from kineograph.models.motion import NUM_KNOWN
+from kineograph.models.weigh import Weigher, heard
+from kineograph.train.optimise import rate_at, set_rate
 from kineograph.video.levels import from_levels
 
 FLOOR = 1e-5
@@ -55,19 +56,17 @@ def examples(batch: Batch, horizons: tuple[int, ...]) -> Iterator[Examples]:
     guess = fitted(frames[:, :NUM_KNOWN], batch.extra["flows"])
     newest = frames[:, NUM_KNOWN - NUM_SOURCES : NUM_KNOWN]
     for horizon in horizons:
-        steps = reach(horizon)
-        made = candidates(newest, paths_of(guess.motions, steps), steps)
+        made = foretold(newest, guess.motions, horizon)
         normal = normal_equations(made, frames[:, NUM_KNOWN + horizon - 1])
-        fit, of = guess.fits[min(horizon, NUM_TRIED) - 1], normal[:, :-1, :-1]
-        yield Examples(heard(fit, of, horizon), fit.weights, believed(fit, of, horizon), normal)
+        fit = guess.fit_at(horizon)
+        clues, belief = heard(fit, split(normal)[0], horizon)
+        yield Examples(clues, fit.weights, belief, normal)
 
 
 def squared_error(told: Examples, weights: Float[Tensor, "n free h8 w8"]) -> Float[Tensor, " n"]:
     """Of each blend, mean over cells and channels; within a cell the weights are constant."""
-    made, truth, wrong = split(told.normal)
-    error = wrong[:, 0] - 2 * (weights * truth).sum(1)
-    error = error + torch.einsum("bkhw,bklhw,blhw->bhw", weights, made, weights)
-    return error.mean((1, 2)).clamp(min=0) / 3
+    _, _, left = effect_of(weights, told.normal)
+    return left.mean((1, 2, 3)).clamp(min=0) / 3
 
 
 def train(weigher: Weigher, batches: Batches, options: WeighingOptions) -> tuple[float, float]:
@@ -80,35 +79,31 @@ def train(weigher: Weigher, batches: Batches, options: WeighingOptions) -> tuple
         weigher.parameters(), options.learning_rate, (0.9, 0.98), weight_decay=options.weight_decay
     )
     generator = torch.Generator().manual_seed(options.seed)
-    before = _log_error(weigher, told)
+    before = _mean_log_error(weigher, told)
     for step in range(options.steps):
-        rate = rate_at(step, options.steps, "cosine", 50)
-        for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * rate
+        set_rate(optimizer, rate_at(step, options.steps, "cosine", 50))
         chosen = torch.randint(len(told.clues), (options.batch_size,), generator=generator)
-        some = Examples(*(x[chosen] for x in told))
-        weights = weigher.decided(some.clues, some.weights, some.belief)
-        torch.log(squared_error(some, weights) + FLOOR).mean().backward()
+        _log_errors(weigher, Examples(*(x[chosen] for x in told))).mean().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     weigher.requires_grad_(False)
-    return before, _log_error(weigher, told)
+    return before, _mean_log_error(weigher, told)
+
+
+def _log_errors(weigher: Weigher, told: Examples) -> Float[Tensor, " n"]:
+    weights = weigher.decided(told.clues, told.weights, told.belief)
+    return torch.log(squared_error(told, weights) + FLOOR)
 
 
 @torch.no_grad()
-def _log_error(weigher: Weigher, told: Examples) -> float:
+def _mean_log_error(weigher: Weigher, told: Examples) -> float:
     parts = [Examples(*p) for p in zip(*(x.split(256) for x in told), strict=True)]
-    total = sum(
-        float(torch.log(squared_error(p, weigher.decided(*p[:3])) + FLOOR).sum()) for p in parts
-    )
-    return total / len(told.clues)
+    return sum(float(_log_errors(weigher, p).sum()) for p in parts) / len(told.clues)
 
 
 def _gathered(batches: Batches, options: WeighingOptions) -> Examples:
     """All examples at once: about 0.2 MB each at 128 x 128."""
-    stream = batches(0)
     num = math.ceil(options.num_clips / batches.batch_size)
-    made = [e for batch in islice(stream, num) for e in examples(batch, options.horizons)]
-    if close := getattr(stream, "close", None):
-        close()
+    with closing(batches(0)) as stream:
+        made = [e for batch in islice(stream, num) for e in examples(batch, options.horizons)]
     return Examples(*(torch.cat(parts) for parts in zip(*made, strict=True)))
