@@ -3,8 +3,17 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from av.video.format import VideoFormat
+
 from kineograph.video import colour
-from kineograph.video.info import PICTURE_SUFFIXES, VideoError, VideoInfo, is_pattern
+from kineograph.video.info import (
+    PICTURE_SUFFIXES,
+    Orientation,
+    VideoError,
+    VideoInfo,
+    is_pattern,
+    is_y4m,
+)
 
 CODECS_OF = {
     ".mp4": ("h264", "h265", "vp9"),
@@ -14,6 +23,7 @@ CODECS_OF = {
     ".webm": ("vp9",),
     ".gif": ("gif",),
     ".png": ("png",),
+    ".y4m": ("y4m",),
 }
 SOUND_OF = {
     ".mp4": {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"},
@@ -41,12 +51,14 @@ ENCODER_OF = {
     "ffv1": "ffv1",
     "gif": "gif",
     "png": "png",
+    "y4m": "rawvideo",
 }
 QUALITIES = ("exact", "high", "small")
 
 _YUV = ("yuv420p", "yuv422p", "yuv444p")
 _YUV10 = tuple(f"{name}10le" for name in _YUV)
 _YUV12 = tuple(f"{name}12le" for name in _YUV)
+_DEEP = tuple(f"{name}{bits}le" for name in _YUV for bits in (9, 14, 16))
 _GBRP = ("gbrp10le", "gbrp12le", "gbrp14le", "gbrp16le")
 _HOLDS = {
     "h264": (*_YUV, *_YUV10, "gray", "gray10le", "rgb24"),
@@ -58,6 +70,8 @@ _HOLDS = {
     "png": ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "gray16be"),
     "prores": ("yuv422p10le", "yuv444p10le"),
     "gif": ("rgb24",),
+    "y4m": (*_YUV, *_YUV10, *_YUV12, *_DEEP, "yuv411p", "yuva444p",
+            "gray", "gray9le", "gray10le", "gray12le", "gray14le", "gray16le"),
 }  # fmt: skip
 _H265_MIN_SIDE_PX = 64  # below, x265 4.1 writes outside its memory
 # x265 is among them because its lossless mode was measured to alter frames of one CTU (64x64).
@@ -105,6 +119,8 @@ class Plan:
 
 def suffix_of(path: Path) -> str:
     """The kind of film that the path asks for; a name without a suffix is a folder of PNG."""
+    if is_y4m(path):
+        return ".y4m"
     suffix = path.suffix.lower() or ".png"
     if suffix in PICTURE_SUFFIXES and not (is_pattern(path) or not path.suffix):
         raise VideoError(f"{path} is one picture; give a folder, or a pattern such as %05d.png")
@@ -150,6 +166,8 @@ def _exact(
     for opaque in (False, True):
         for codec in codecs:
             layout = _same_samples(source, codec, opaque)
+            if layout and codec == "y4m" and _upright(layout, like, width, height) != layout:
+                continue
             if layout and codec not in _LOSSY and _fits(layout, codec, width, height):
                 return _planned(codec, layout, like, width, height, _lossless_options(codec))
     raise VideoError(
@@ -188,6 +206,8 @@ def _lossy(codec: str, quality: str, like: VideoInfo | None, width: int, height:
     layout = _TWIN.get(like.pix_fmt, like.pix_fmt) if like else "yuv420p"
     if codec == "png":
         layout = _same_samples(layout, codec, True) or "rgb24"
+    elif codec == "y4m":
+        layout = _upright(_bare(layout), like, width, height)
     elif codec == "prores":
         layout = "yuv444p10le" if "444" in layout or width % 2 else "yuv422p10le"
     elif layout not in _HOLDS[codec] or colour.is_rgb(layout):
@@ -195,6 +215,28 @@ def _lossy(codec: str, quality: str, like: VideoInfo | None, width: int, height:
     if not _fits(layout, codec, width, height):
         layout = layout.replace("420", "444").replace("422", "444").replace("gray", "yuv444p")
     return _planned(codec, layout, like, width, height, _lossy_options(codec, quality))
+
+
+def _bare(layout: str) -> str:
+    """The layout of yuv4mpeg that loses least: RGB has as much chroma as luma."""
+    opaque = layout.replace("yuva", "yuv")
+    if layout in _HOLDS["y4m"] or opaque in _HOLDS["y4m"]:
+        return layout if layout in _HOLDS["y4m"] else opaque
+    if not colour.is_rgb(layout):
+        return "yuv420p"
+    return "yuv444p16le" if VideoFormat(layout).components[0].bits > 8 else "yuv444p"
+
+
+def _upright(layout: str, like: VideoInfo | None, width: int, height: int) -> str:
+    """The layout for frames turned by exchanging samples, as no tag of yuv4mpeg turns them.
+
+    Chroma turns along only where it is halved both ways and there is no half sample at an edge.
+    """
+    if like is None or like.orientation == Orientation() or layout.startswith("gray"):
+        return layout
+    if "420" in layout and width % 2 == height % 2 == 0:
+        return layout
+    return layout.replace("420", "444").replace("422", "444").replace("411", "444")
 
 
 def _planned(

@@ -77,6 +77,8 @@ class VideoInfo:
     full_range: bool
     colour_tags: tuple[int, int, int, int]
     audio_codecs: tuple[str, ...]
+    y4m_tags: tuple[str, str] | None = None
+    """The I (interlacing) and C (layout, and where chroma stands) of a yuv4mpeg header."""
 
     @property
     def orientation(self) -> Orientation:
@@ -120,11 +122,34 @@ def is_pattern(path: Path) -> bool:
     return len(_NUMBER.findall(path.name)) == 1 and path.suffix.lower() in PICTURE_SUFFIXES
 
 
+def is_standard(path: str | Path) -> bool:
+    """Whether the path is "-": standard input, or standard output."""
+    return str(path) == "-"
+
+
+def is_y4m(path: str | Path) -> bool:
+    """Whether the path is a yuv4mpeg stream: "-", or a file that ends in .y4m."""
+    return is_standard(path) or Path(path).suffix.lower() == ".y4m"
+
+
+def broken_off(path: Path, num_good: int) -> VideoError:
+    """The error for a film whose end is missing."""
+    return VideoError(
+        f"{path} is cut short or damaged: only its first {num_good} frames can be read; "
+        "give the whole file"
+    )
+
+
 def local_file(path: str | Path) -> Path:
     """The path of a readable, non-empty file or folder of this machine, else VideoError."""
     if "://" in str(path):
         raise VideoError(f"{path} is an address, not a file; download it and give the file's path")
     path = Path(path)
+    if is_standard(path):
+        raise VideoError(
+            "standard input can be read only once, from its start to its end, and this needs more; "
+            "write it to a file first, and give that"
+        )
     try:
         found = path.stat()
     except (OSError, ValueError) as error:

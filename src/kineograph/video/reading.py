@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +19,17 @@ from av.video.stream import VideoStream
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from kineograph.video import colour, pictures
+from kineograph.video import colour, pictures, pipe
 from kineograph.video.info import (
     Orientation,
     VideoError,
     VideoInfo,
+    broken_off,
     check_size,
     checked_fps,
     describe,
+    is_standard,
+    is_y4m,
     local_file,
     opened,
     picture_stream,
@@ -53,16 +58,59 @@ class Clip:
 
 def probe(path: str | Path) -> VideoInfo:
     """What the file holds; decodes one frame. VideoError if it is no video that can be read."""
-    path = local_file(path)
-    if pictures.is_sequence(path):
-        return pictures.probe(path)
-    with opened(path) as container:
-        stream = picture_stream(container, path)
-        with closing(_decoded(container, stream, path)) as frames:
-            first = next(frames, None)
-        if first is None:
-            raise VideoError(f"{path} holds no frames; give a video with at least one")
-        return describe(path, container, stream, first)
+    with closing(_film(local_file(path))) as film:
+        return next(film)
+
+
+class Film:
+    """A film read in one pass: `info` is there at once, then each frame once, in order.
+
+    Use it in a `with` block. A second loop goes on where the first one stopped.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._film = _film(Path(path) if is_standard(path) else local_file(path))
+        self.info: VideoInfo = next(self._film)
+
+    def __enter__(self) -> "Film":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._film.close()
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """The frames as stored, each with its `pts` and `time_base`; for `Writer.write_given`."""
+        return self._film
+
+    def rgb(self) -> Iterator[tuple[Float[Tensor, "3 h w"], Fraction]]:
+        """The frames as displayed, RGB in [-1, 1], and when, in seconds after the first."""
+        for frame in self.frames():
+            seconds = ((frame.pts or 0) - self.info.start_pts) * self.info.time_base
+            yield rgb_frame(frame, self.info), seconds
+
+    def clips(self, num_frames_per_clip: int) -> Iterator[Clip]:
+        """The film as consecutive clips of this many frames (the last may be shorter)."""
+        _check_chunk(num_frames_per_clip)
+        _check_memory(num_frames_per_clip, self.info)
+        while chunk := list(islice(self.frames(), num_frames_per_clip)):
+            yield _clip(chunk, self.info)
+
+
+def open_stream(path: str | Path) -> Film:
+    """A film whose description and frames come in a single pass; "-" is standard input (yuv4mpeg).
+
+    VideoError if it is no video that can be read, here or where it breaks off.
+
+    >>> with open_stream("in.y4m") as film, Writer("-", like=film.info) as writer:  # doctest: +SKIP
+    ...     for frame in film.frames():
+    ...         writer.write_given(frame)
+    """
+    return Film(path)
 
 
 def source_frames(
@@ -73,21 +121,18 @@ def source_frames(
     Raises VideoError when the file breaks off, or where the frame size changes.
     """
     _check_span(start_frame, num_frames)
-    path = local_file(path)
     stop = None if num_frames is None else start_frame + num_frames
-    with closing(_all_frames(path)) as frames:
-        yield from islice(frames, start_frame, stop)
+    with open_stream(path) as film:
+        yield from islice(film.frames(), start_frame, stop)
 
 
 def stream(path: str | Path, num_frames_per_chunk: int, start_frame: int = 0) -> Iterator[Clip]:
     """The film as consecutive clips of this many frames (the last may be shorter)."""
-    if num_frames_per_chunk < 1:
-        raise ValueError(f"num_frames_per_chunk is {num_frames_per_chunk}; give 1 or more")
-    info = probe(path)
-    _check_memory(num_frames_per_chunk, info)
-    with closing(source_frames(path, start_frame)) as frames:
-        while chunk := list(islice(frames, num_frames_per_chunk)):
-            yield _clip(chunk, info)
+    _check_chunk(num_frames_per_chunk)
+    _check_span(start_frame, None)
+    with open_stream(path) as film:
+        deque(islice(film.frames(), start_frame), maxlen=0)
+        yield from film.clips(num_frames_per_chunk)
 
 
 def read(
@@ -103,15 +148,15 @@ def read(
     """
     if last is not None and (start_frame or num_frames is not None):
         raise ValueError(f"last={last} goes with neither start_frame nor num_frames; give one")
-    info = probe(path)
-    if last is not None:
-        if last < 1:
-            raise ValueError(f"last is {last}; give 1 or more frames")
-        _check_memory(last, info)
-        return _whole(_last_frames(info, last), info, last)
+    if last is not None and last < 1:
+        raise ValueError(f"last is {last}; give 1 or more frames")
     _check_span(start_frame, num_frames)
-    with closing(source_frames(path, start_frame, num_frames)) as frames:
-        return _whole(frames, info, num_frames)
+    stop = None if num_frames is None else start_frame + num_frames
+    with open_stream(path) as film:
+        if last is None:
+            return _whole(islice(film.frames(), start_frame, stop), film.info, num_frames)
+        _check_memory(last, film.info)
+        return _whole(_last_frames(film, last), film.info, last)
 
 
 def count_frames(path: str | Path) -> int:
@@ -119,6 +164,8 @@ def count_frames(path: str | Path) -> int:
     path = local_file(path)
     if pictures.is_sequence(path):
         return len(pictures.files(path))
+    if is_y4m(path):
+        return pipe.count(path)
     with opened(path) as container:
         packets = container.demux(picture_stream(container, path))
         return sum(1 for packet in packets if packet.size and not packet.is_discard)
@@ -177,6 +224,11 @@ def _check_span(start_frame: int, num_frames: int | None) -> None:
         )
 
 
+def _check_chunk(num_frames: int) -> None:
+    if num_frames < 1:
+        raise ValueError(f"num_frames_per_chunk is {num_frames}; give 1 or more")
+
+
 def _check_memory(num_frames: int, info: VideoInfo) -> None:
     needed = num_frames * info.width * info.height * 12
     if needed > MAX_CLIP_BYTES:
@@ -209,12 +261,27 @@ def _clip(frames: list[VideoFrame], info: VideoInfo) -> Clip:
     return Clip(rgb, seconds, info.fps, info)
 
 
-def _all_frames(path: Path) -> Generator[VideoFrame, None, None]:
-    if pictures.is_sequence(path):
+def _film(path: Path) -> Generator[Any, None, None]:
+    """First the VideoInfo, then every frame."""
+    if is_standard(path) or (is_y4m(path) and not path.is_dir()):
+        yield from pipe.film(path)
+    elif pictures.is_sequence(path):
+        yield pictures.probe(path)
         yield from pictures.frames(path)
-        return
+    else:
+        yield from _container_film(path)
+
+
+def _container_film(path: Path) -> Generator[Any, None, None]:
     with opened(path) as container:
-        yield from _decoded(container, picture_stream(container, path), path)
+        video = picture_stream(container, path)
+        with closing(_decoded(container, video, path)) as frames:
+            first = next(frames, None)
+            if first is None:
+                raise VideoError(f"{path} holds no frames; give a video with at least one")
+            yield describe(path, container, video, first)
+            yield first
+            yield from frames
 
 
 def _decoded(
@@ -225,7 +292,7 @@ def _decoded(
     for packet in container.demux(video):
         num_packets += packet.size > 0
         if packet.is_corrupt and container.format.name.startswith(_INDEXED_FORMATS):
-            raise _broken_off(path, index)
+            raise broken_off(path, index)
         for frame in packet.decode():
             size = size or (frame.width, frame.height)
             if size != (frame.width, frame.height):
@@ -240,7 +307,7 @@ def _decoded(
             index += 1
             end = (frame.pts + (frame.duration or 0)) * (frame.time_base or Fraction(1))
     if _lacks_tail(container, video, num_packets, end):
-        raise _broken_off(path, index)
+        raise broken_off(path, index)
 
 
 def _lacks_tail(
@@ -255,15 +322,9 @@ def _lacks_tail(
     return False
 
 
-def _broken_off(path: Path, num_good: int) -> VideoError:
-    return VideoError(
-        f"{path} is cut short or damaged: only its first {num_good} frames can be read; "
-        "give the whole file"
-    )
-
-
-def _last_frames(info: VideoInfo, num_frames: int) -> Iterable[VideoFrame]:
-    if pictures.is_sequence(info.path):
+def _last_frames(film: Film, num_frames: int) -> Iterable[VideoFrame]:
+    info = film.info
+    if info.container == "pictures":
         return islice(pictures.frames(info.path, last=num_frames), num_frames)
     if info.container.startswith(_INDEXED_FORMATS) and info.duration_seconds:
         margin = Fraction(2 * num_frames) / info.fps + 2
@@ -272,8 +333,12 @@ def _last_frames(info: VideoInfo, num_frames: int) -> Iterable[VideoFrame]:
             if found is not None:
                 return found
             margin *= 4
-    with closing(_all_frames(info.path)) as frames:
-        return deque(frames, maxlen=num_frames)
+    return _all_frames(film, num_frames)
+
+
+def _all_frames(film: Film, kept: int) -> Iterable[VideoFrame]:
+    """Every frame is decoded; the last are kept."""
+    return deque(film.frames(), maxlen=kept)
 
 
 def _last_after_seek(info: VideoInfo, num_frames: int, margin: Fraction) -> list[VideoFrame] | None:

@@ -25,6 +25,7 @@ from kineograph.video.info import (
     checked_fps,
     local_file,
 )
+from kineograph.video.pipe import PipeSink
 from kineograph.video.reading import source_frames, unturned
 from kineograph.video.recipe import recipe_text
 from kineograph.video.sinks import FileSink, PictureSink
@@ -39,12 +40,13 @@ _MOST_TICKS = 10_000_000
 class Writer:
     """A film being written; use it in a `with` block, which ends in a whole film or in none.
 
-    path: .mp4 .m4v .mov .mkv .webm .gif, or for PNG a new folder or a pattern such as d/%05d.png
+    path: .mp4 .m4v .mov .mkv .webm .gif .y4m, or for PNG a new folder or a pattern such as
+    d/%05d.png; "-" is yuv4mpeg on standard output
     like: the film whose size, rate, clock, colours and turning are kept
     quality: "exact" keeps every sample of given frames (8-bit RGB for others); "high"; "small"
     codec: h264 h265 vp9 prores ffv1, or None to choose the first that fits
     audio_from: the film whose sound is carried along, up to `audio_until_seconds`
-    recipe: a JSON object, kept in the film, see `read_recipe`
+    recipe: a JSON object, kept in the film (yuv4mpeg has no place for it), see `read_recipe`
     """
 
     def __init__(
@@ -95,6 +97,8 @@ class Writer:
         with disk.writing(self._path):
             if self._plan.codec == "png":
                 self._sink = PictureSink(self._path, self._plan, self._size, clock, self._recipe)
+            elif self._plan.codec == "y4m":
+                self._sink = PipeSink(self._path, self._plan, self._size, clock, self._like)
             else:
                 self._sink = FileSink(
                     self._path, self._plan, self._size, clock, self._like, self._recipe
