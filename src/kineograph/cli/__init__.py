@@ -1,55 +1,14 @@
 """Parses, calls, writes; decides nothing."""
 
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-
-@dataclass(frozen=True)
-class Predict:
-    """Continue a video: the given frames exactly, then what comes next."""
-
-    video: tyro.conf.Positional[Path]
-    """Any film that FFmpeg reads."""
-    out: Path | None = None
-    """Where to write; by default beside the film, as NAME-continued.mp4."""
-    seconds: float = 1.0
-    """How much to add."""
-    steps: int = 2
-    """2 or more draw a sample, sharp as film; 1 gives the mean: closest on average, and soft."""
-    seed: int = 0
-    quality: str = "exact"
-    """exact (lossless), high or small."""
-    model: str = "kineo-small"
-    """A shipped model's name, or a .safetensors file."""
-    compare: Path | None = None
-    """Also foretell the film's own last frames, and draw them beside the truth into this PNG."""
-    debug: Annotated[bool, tyro.conf.arg(help="Show the whole trace of an error.")] = False
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Measure against every baseline on held-out shots of the allowed footage."""
-
-    task: tyro.conf.Positional[str] = "predict"
-    out: Path = field(default_factory=lambda: Path("out/bench"))
-    model: str = "kineo-small"
-    steps: int = 2
-    """Steps of a sample; the mean always takes 1."""
-    quick: bool = False
-    """PSNR and SSIM only."""
-    debug: bool = False
-
-
-COMMANDS: Any = tyro.conf.OmitSubcommandPrefixes[
-    Annotated[Predict, tyro.conf.subcommand("predict")]
-    | Annotated[Bench, tyro.conf.subcommand("bench")]
-]
+from kineograph.cli.commands import COMMANDS, Animate, Bench, Filmed, Forecast, Predict, Transfer
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -57,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     console = Console(stderr=True)
     asked = tyro.cli(COMMANDS, prog="kineo", args=argv)  # pyright: ignore[reportCallIssue, reportArgumentType]
     try:
-        run_predict(asked, console) if isinstance(asked, Predict) else run_bench(asked, console)
+        run(asked, console)
     except (ValueError, OSError) as error:
         if asked.debug:
             raise
@@ -68,10 +27,31 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(130)
 
 
+def run(asked: Any, console: Console) -> None:
+    """The verb that was asked for; nothing is imported for the others."""
+    if isinstance(asked, Filmed):
+        from kineograph.cli import others, verbs
+
+        if isinstance(asked, Transfer) and asked.pair is not None:
+            others.learn_map(asked, console)
+        verbs.run(asked, console)
+    elif isinstance(asked, Animate | Forecast):
+        from kineograph.cli import others
+
+        others.animate(asked, console) if isinstance(asked, Animate) else others.forecast(
+            asked, console
+        )
+    elif isinstance(asked, Predict):
+        run_predict(asked, console)
+    else:
+        run_bench(asked, console)
+
+
 def run_predict(asked: Predict, console: Console) -> None:
     """Reads the end of the film, writes all of it and what follows."""
     from kineograph import tasks, video
     from kineograph.answer import Sampling
+    from kineograph.cli.films import bar
     from kineograph.models import weights
 
     sampling = Sampling(asked.steps, asked.seed)
@@ -86,6 +66,7 @@ def run_predict(asked: Predict, console: Console) -> None:
         "task": "predict",
         "known": asked.video.name,
         "num_frames": num_frames,
+        "seconds_before": asked.before,
         "sampling": asdict(sampling),
         "model": {"name": asked.model, "sha256": weights.digest(asked.model)},
     }
@@ -93,19 +74,33 @@ def run_predict(asked: Predict, console: Console) -> None:
     if info.audio_codecs and sound is None:
         console.print(f"{out.suffix} holds no sound: the film's sound is left out.")
     with (
-        _bar(console) as bar,
+        bar(console) as shown,
         video.Writer(
             out, like=info, quality=asked.quality, audio_from=sound, recipe=recipe
         ) as writer,
     ):
+        if asked.before:
+            _write_before(asked, writer, tasks.frames_in(asked.before, info.fps), model, sampling)
         writer.write_given(asked.video)
-        task = bar.add_task("predicting", total=num_frames)
+        task = shown.add_task("predicting", total=num_frames)
         for frame in tasks.predicting(known, num_frames, model, sampling):
             writer.write(frame[None])
-            bar.advance(task)
+            shown.advance(task)
     console.print(f"{out}: {writer.num_frames} frames, the last {num_frames} predicted.")
     if asked.compare:
         _compare(asked, model, sampling, console)
+
+
+def _write_before(asked: Predict, writer: Any, num_frames: int, model: Any, sampling: Any) -> None:
+    """What came before the film, at times below 0, so that the film keeps its own."""
+    import torch
+
+    from kineograph import tasks, video
+
+    first = video.read(asked.video, num_frames=min(8, video.count_frames(asked.video))).frames
+    made = tasks.precede(first, num_frames, model, sampling)
+    times = torch.arange(-num_frames, 0, dtype=torch.float64) / float(writer.fps)
+    writer.write(made, times)
 
 
 def _compare(asked: Predict, model: Any, sampling: Any, console: Console) -> None:
@@ -146,16 +141,6 @@ def run_bench(asked: Bench, console: Console) -> None:
     if asked.task != "predict":
         raise ValueError(f"There is no bench {asked.task!r}: only predict.")
     bench(asked.model, asked.out, asked.steps, asked.quick, console)
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 if __name__ == "__main__":

@@ -185,6 +185,7 @@ class Kineo(nn.Module):
         )
         self.rehearsal_weight = nn.Parameter(torch.ones(()))
         self.weigh = Weigher().requires_grad_(False)
+        self.restorers = nn.ModuleDict()
         self._begin_at_the_guess()
 
     def _begin_at_the_guess(self) -> None:

@@ -16,9 +16,10 @@ from torch import nn
 from kineograph.models.codec import Vae, VaeShape
 from kineograph.models.latent import LatentKineo, LatentShape
 from kineograph.models.net import Kineo, Shape
+from kineograph.models.restorer import Restorer, RestorerShape
 from kineograph.models.window import Predictor
 
-Model = Predictor | Vae
+Model = Predictor | Vae | Restorer
 SHIPPED = "kineo-small"
 ASSETS = Path(str(files("kineograph") / "assets"))
 
@@ -44,8 +45,17 @@ def load(name: str = SHIPPED) -> Predictor:
     ValueError if there is no such file, or it holds something else.
     """
     model = _loaded(name)
-    if isinstance(model, Vae):
-        raise ValueError(f"{path_of(name)} holds a codec alone, which predicts nothing.")
+    if isinstance(model, Vae | Restorer):
+        what = "codec" if isinstance(model, Vae) else "map between domains"
+        raise ValueError(f"{path_of(name)} holds a {what} alone, which predicts nothing.")
+    return model
+
+
+def load_map(name: str) -> Restorer:
+    """The map from one domain to another in a file; errors as in `load`."""
+    model = _loaded(name)
+    if not isinstance(model, Restorer):
+        raise ValueError(f"{path_of(name)} holds no map between domains: learn one first.")
     return model
 
 
@@ -76,7 +86,10 @@ def _loaded(name: str) -> Model:
 def _about(model: Model) -> tuple[str, dict[str, Any]]:
     """What kind of model it is, and the numbers that it is made from."""
     if isinstance(model, Kineo):
-        return "plan", asdict(model.shape)
+        restorers = {name: asdict(net.shape) for name, net in restorers_of(model).items()}
+        return "plan", {**asdict(model.shape), "restorers": restorers}
+    if isinstance(model, Restorer):
+        return "restorer", asdict(model.shape)
     if isinstance(model, Vae):
         return "vae", asdict(model.shape)
     assert isinstance(model.codec, Vae)
@@ -86,13 +99,28 @@ def _about(model: Model) -> tuple[str, dict[str, Any]]:
 def _made(kind: str, numbers: dict[str, Any]) -> Model:
     """The inverse of `_about`, untrained."""
     if kind == "plan":
-        return Kineo(Shape(**numbers))
+        restorers = numbers.pop("restorers", {})
+        model = Kineo(Shape(**numbers))
+        for name, shape in restorers.items():
+            model.restorers[name] = _restorer(shape)
+        return model
+    if kind == "restorer":
+        return _restorer(numbers)
     if kind == "vae":
         return Vae(VaeShape(**numbers))
     if kind == "latent":
         codec = Vae(VaeShape(**numbers.pop("codec")))
         return LatentKineo(codec, LatentShape(**numbers))
     raise KeyError(f"its kind is {kind!r}")
+
+
+def _restorer(numbers: dict[str, Any]) -> Restorer:
+    return Restorer(RestorerShape(**{**numbers, "channels": tuple(numbers["channels"])}))
+
+
+def restorers_of(model: Kineo) -> dict[str, Restorer]:
+    """What answers the other questions, by name."""
+    return {name: net for name, net in model.restorers.items() if isinstance(net, Restorer)}
 
 
 def card(name: str = SHIPPED) -> dict[str, Any]:

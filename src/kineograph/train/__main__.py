@@ -8,7 +8,7 @@ from typing import Any, Literal
 import tyro
 
 from kineograph.models import weights
-from kineograph.train import machine, recipes, recipes_latent
+from kineograph.train import machine, recipes, recipes_latent, restoring
 from kineograph.train.loop import FitResult
 
 FAULTS = {
@@ -21,7 +21,9 @@ NAMES = {"small": weights.SHIPPED, "vae": recipes_latent.CODEC.stem, "latent": "
 
 
 def main(
-    recipe: tyro.conf.Positional[Literal["small", "vae", "latent"]] = "small",
+    recipe: tyro.conf.Positional[
+        Literal["small", "vae", "latent", "clean", "enlarge", "between", "fill", "colour"]
+    ] = "small",
     out: Path | None = None,
     minutes: float | None = None,
     ship: bool = True,
@@ -38,6 +40,9 @@ def main(
     if not (ship and result.finished):
         print(f"Stopped at step {result.step}; run it again to go on.")
         return
+    if recipe in restoring.LESSONS:
+        print(f"Wrote {restoring.ship(recipe, out, result)}")
+        return
     print(f"Wrote {_shipped(recipe, out, _card(recipe, result, out))}")
 
 
@@ -46,6 +51,8 @@ def _trained(recipe: str, out: Path, minutes: float | None, codec: Path) -> FitR
         return recipes_latent.vae(out, minutes)
     if recipe == "latent":
         return recipes_latent.latent(out, minutes, codec=codec)
+    if recipe in restoring.LESSONS:
+        return restoring.train(recipe, out, minutes)
     return recipes.small(out, minutes)
 
 

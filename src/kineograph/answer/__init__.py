@@ -1,0 +1,29 @@
+"""The only meeting point of question, model and kernel: what is known goes in, frames come out."""
+
+from kineograph.answer.continuing import Sampling, answered_window, continued
+from kineograph.answer.restoring import (
+    Frame,
+    cleaned,
+    coloured,
+    enlarged,
+    filled,
+    in_between,
+    restored,
+    translated,
+)
+from kineograph.sample import Progress
+
+__all__ = [
+    "Frame",
+    "Progress",
+    "Sampling",
+    "answered_window",
+    "cleaned",
+    "coloured",
+    "continued",
+    "enlarged",
+    "filled",
+    "in_between",
+    "restored",
+    "translated",
+]

@@ -1,0 +1,242 @@
+"""Streams of frames, each made anew by a restorer through the kernel; memory does not grow.
+
+Each stage takes frames as they come and gives them back as soon as it may. What was known comes
+back bit for bit, since the kernel cannot move it.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import tee
+from typing import NamedTuple, cast
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from kineograph import sample, schedule
+from kineograph.answer.tiles import tiled
+from kineograph.flow import velocity_from_clean
+from kineograph.known import Known
+from kineograph.models import aligned, uncover
+from kineograph.models.between import between, flows_of
+from kineograph.models.cuts import around
+from kineograph.models.net import Kineo
+from kineograph.models.restorer import Restorer, Shown
+from kineograph.models.window import Predictor
+from kineograph.video.levels import from_levels, levels
+
+Frame = Float[Tensor, "3 h w"]
+Picture = UInt8[np.ndarray, "h w 3"]
+REACH = max(aligned.OFFSETS)
+LOOK, CHUNK = 24, 8
+"""A hole is filled from frames so far before and behind it, so many frames at a time."""
+
+
+def restorer(model: Predictor, name: str) -> Restorer:
+    """The model's restorer for a question; ValueError if it was trained for none such."""
+    found = model.restorers if isinstance(model, Kineo) else {}
+    if name not in found:
+        raise ValueError(f"This model holds no restorer {name!r}: use kineo-small, or train one.")
+    return cast(Restorer, found[name])
+
+
+@torch.inference_mode()
+def restored(net: Restorer, shown: Shown, known: Known) -> Frame:
+    """One frame: what is known of it as it is, the rest by the restorer, in one step of the kernel.
+
+    The restorer gives the mean, so the noise that the kernel begins with plays no part: it is 0.
+    """
+
+    def velocity(latents: Tensor, sigma: Tensor) -> Tensor:
+        clean = tiled(net, shown).clamp(-1, 1)[:, None]
+        return velocity_from_clean(latents, clean, sigma)
+
+    levels_of_noise = schedule.joint(1, known.num_frames)
+    return sample.euler(velocity, known, torch.zeros_like(known.frames), levels_of_noise)[0, 0]
+
+
+def cleaned(
+    model: Predictor, frames: Iterable[Frame], sharpen: bool = False, strength: float = 1.0
+) -> Iterator[Frame]:
+    """Noise and compression taken away, and blur too where `sharpen` says so.
+
+    Looks two frames ahead. `strength` 0 gives the frames back, 1 all that the restorer finds.
+    """
+    net = restorer(model, "clean")
+    for seen, shown in _with_neighbours(frames, float(sharpen)):
+        yield torch.lerp(seen.frame, restored(net, shown, _nothing(seen.frame)), strength)
+
+
+def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[Frame]:
+    """Frames of 2 or 4 times as many pixels a side. Looks two frames ahead."""
+    if scale not in (2, 4):
+        raise ValueError(f"The scale is {scale}: give 2 or 4.")
+    net = restorer(model, "enlarge")
+    many = (_many(frame, scale) for frame in frames)
+    for seen, shown in _with_neighbours(many, scale / 4):
+        yield restored(net, shown, _nothing(seen.frame))
+
+
+def translated(net: Restorer, frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Frames of one domain shown in another, each led by the answer before."""
+    before: tuple[Picture, Picture] | None = None
+    for frame in frames:
+        picture = picture_of(frame)
+        made, doubt = aligned.last_frame(picture, *(before or (picture, picture)))
+        shown = _shown(picture, made[None], doubt[None], [float(before is not None)])
+        answer = restored(net, shown, _nothing(frame))
+        before = (picture, picture_of(answer))
+        yield answer
+
+
+def coloured(model: Predictor, frames: Iterable[Frame], strength: float = 1.0) -> Iterator[Frame]:
+    """Colours for the light of the frames, which is kept; colours that they have are not."""
+    lights, greys = tee(grey_of(frame) for frame in frames)
+    answers = translated(restorer(model, "colour"), greys)
+    for grey, answer in zip(lights, answers, strict=True):
+        yield torch.lerp(grey, with_light_of(answer, grey), strength)
+
+
+def in_between(
+    model: Predictor, around: Sequence[Frame | None], moments: Sequence[float]
+) -> Iterator[Frame]:
+    """The frames at moments between the middle two of four: 0 is the one, 1 the other.
+
+    The outer two may be None, at a cut or at the film's ends.
+    """
+    if not moments:
+        return
+    net = restorer(model, "between")
+    pictures = [None if frame is None else picture_of(frame) for frame in around]
+    start, end = pictures[1:3]
+    assert start is not None
+    assert end is not None
+    flows = flows_of(pictures)
+    for t in moments:
+        found = between(start, end, flows, t)
+        shown = _shown(found.blend, found.made, found.doubt, [t])
+        yield restored(net, shown, _nothing(frame_of(start)))
+
+
+def filled(
+    model: Predictor,
+    frames: Iterable[Frame],
+    holes: Iterable[Bool[Tensor, "1 h w"]],
+) -> Iterator[Frame]:
+    """Frames whose holes (True) are filled from what is seen before, after and around.
+
+    Everything else comes back bit for bit. Looks `LOOK` frames ahead.
+    """
+    net = restorer(model, "fill")
+    recent: deque[tuple[Frame, Bool[Tensor, "1 h w"]]] = deque()
+    done = first = 0
+    for pair in zip(frames, holes, strict=True):
+        recent.append(pair)
+        if first + len(recent) >= done + CHUNK + LOOK:
+            yield from _filled(net, list(recent), range(done - first, done - first + CHUNK))
+            done += CHUNK
+            while first < done - LOOK:
+                recent.popleft()
+                first += 1
+    yield from _filled(net, list(recent), range(done - first, len(recent)))
+
+
+def _filled(
+    net: Restorer, pairs: list[tuple[Frame, Bool[Tensor, "1 h w"]]], wanted: range
+) -> Iterator[Frame]:
+    if not any(bool(pairs[n][1].any()) for n in wanted):
+        yield from (pairs[n][0] for n in wanted)
+        return
+    holes = [hole[0].numpy() for _, hole in pairs]
+    pictures = [
+        np.where(hole[..., None], 128, picture_of(torch.nan_to_num(frame)))
+        for (frame, _), hole in zip(pairs, holes, strict=True)
+    ]
+    shown = uncover.uncovered(pictures, holes, [n for n in wanted if holes[n].any()])
+    for n in wanted:
+        frame, hole = pairs[n]
+        if n not in shown:
+            yield frame
+            continue
+        made, doubt = shown[n]
+        asked = _shown(made[-1], made, doubt, [float(holes[n].mean())], holes[n])
+        yield restored(net, asked, Known.exactly(frame[None, None]).region(~hole[None, None]))
+
+
+class _Seen(NamedTuple):
+    """A frame, and what its neighbours need of it."""
+
+    frame: Frame
+    picture: Picture
+    grey: UInt8[np.ndarray, "h2 w2"]
+    noise: float
+
+
+def _with_neighbours(frames: Iterable[Frame], told: float) -> Iterator[tuple[_Seen, Shown]]:
+    for kept, centre in around(map(_seen, frames), REACH, REACH):
+        seen = kept[centre]
+        pictures, greys = [s.picture for s in kept], [s.grey for s in kept]
+        made, doubt = aligned.neighbours(pictures, centre, greys)
+        yield seen, _shown(seen.picture, made, doubt, [seen.noise / 25, told])
+
+
+def _seen(frame: Frame) -> _Seen:
+    picture = picture_of(frame)
+    noise = aligned.noise_level(picture)
+    return _Seen(frame, picture, aligned.small_grey(picture, noise), noise)
+
+
+def _shown(
+    own: Picture,
+    made: UInt8[np.ndarray, "k h w 3"],
+    doubt: UInt8[np.ndarray, "k h w"],
+    told: list[float],
+    hole: np.ndarray | None = None,
+) -> Shown:
+    picture = frame_of(own)[None]
+    trust = torch.ones_like(picture[:, :1])
+    if hole is not None:
+        trust = torch.from_numpy(~hole)[None, None].float()
+    return Shown(
+        picture,
+        trust,
+        from_levels(rearrange(torch.from_numpy(made), "k h w c -> 1 k c h w")),
+        torch.from_numpy(doubt)[None].float(),
+        torch.tensor([told]),
+    )
+
+
+def _nothing(like: Frame) -> Known:
+    c, h, w = like.shape
+    return Known.nothing(1, 1, c, h, w)
+
+
+def _many(frame: Frame, scale: int) -> Frame:
+    h, w = frame.shape[-2:]
+    picture = cv2.resize(picture_of(frame), (w * scale, h * scale), interpolation=cv2.INTER_CUBIC)
+    return frame_of(np.asarray(picture))
+
+
+def picture_of(frame: Frame) -> Picture:
+    """The frame as OpenCV holds it: 8 bits, channels last."""
+    shown = levels(frame).to(torch.uint8)
+    return np.ascontiguousarray(rearrange(shown, "c h w -> h w c").numpy())
+
+
+def frame_of(picture: Picture) -> Frame:
+    """The inverse of `picture_of`."""
+    return from_levels(rearrange(torch.from_numpy(picture), "h w c -> c h w"))
+
+
+def grey_of(frame: Frame) -> Frame:
+    """BT.601 luma in all three channels."""
+    light = frame.new_tensor([0.299, 0.587, 0.114])
+    return torch.einsum("chw,c->hw", frame, light).expand_as(frame).contiguous()
+
+
+def with_light_of(frame: Frame, grey: Frame) -> Frame:
+    """The frame's colours at the luma of another, as far as they can be shown."""
+    return (frame + grey - grey_of(frame)).clamp(-1, 1)

@@ -1,0 +1,211 @@
+"""Each verb that turns a film into a film: what it asks of its task, what the file must know."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import tee
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+
+from kineograph import regions, tasks, video
+from kineograph.answer import Frame
+from kineograph.answer.restoring import frame_of, picture_of
+from kineograph.cli import commands
+from kineograph.cli.films import Answer, Timed, kept_moments, opened, out_of, recipe_of, write
+from kineograph.damage import Damage, listed
+from kineograph.models import weights
+from kineograph.models.window import Predictor
+
+Made = tuple[Answer, dict[str, Any]]
+
+
+def run(asked: commands.Filmed, console: Console) -> None:
+    """Opens the film, asks the verb's task, writes."""
+    make, said, what = _verb(asked)
+    out = out_of(asked.video, asked.out, what + ("-preview" if asked.preview else ""))
+    film, frames, total = opened(asked.video, asked.preview)
+    with film:
+        given = kept_moments(film.info, total) if asked.compare else None
+        if given:
+            frames = given.passing(frames)
+        answer, facts = make(asked, film, frames, total, weights.load(asked.model))
+        recipe = recipe_of(said, asked.video, asked.model, {**facts, "seed": asked.seed})
+        keeps_time = not asked.preview and not (
+            isinstance(asked, commands.Interpolate) and asked.slower > 1
+        )
+        write(answer, given, out, asked.quality, recipe, keeps_time, asked.compare, console)
+
+
+def _verb(asked: commands.Filmed) -> tuple[Any, str, str]:
+    found = {
+        commands.Interpolate: (interpolate, "interpolate", "interpolated"),
+        commands.Enhance: (enhance, "enhance", "enhanced"),
+        commands.Inpaint: (inpaint, "inpaint", "inpainted"),
+        commands.Outpaint: (outpaint, "outpaint", "outpainted"),
+        commands.Repair: (repair, "repair", "repaired"),
+        commands.Transfer: (transfer, "transfer", "transferred"),
+    }
+    return found[type(asked)]
+
+
+def _like(film: video.Film, frames: Iterator[Timed], total: int | None) -> Answer:
+    """An answer of the film's own size, rate and times."""
+    info = film.info
+    return Answer(frames, info, info.width, info.height, info.fps, total)
+
+
+def interpolate(
+    asked: commands.Interpolate,
+    film: video.Film,
+    frames: Iterator[Timed],
+    total: int | None,
+    model: Predictor,
+) -> Made:
+    """Another rate, or slow motion."""
+    if (asked.fps is None) == (asked.slower == 1):
+        raise ValueError("Say either --fps, such as 60, or --slower, such as 4.")
+    if not 1 <= asked.slower <= 64:
+        raise ValueError(f"--slower is {asked.slower}: give 2 to 64.")
+    info = film.info
+    fps = info.fps if asked.fps is None else rate(asked.fps)
+    slowed = ((at * asked.slower, frame) for at, frame in frames)
+    num = None if total is None else round(total * asked.slower * fps / info.fps)
+    like = replace(info, num_frames=None)
+    answer = Answer(tasks.interpolate(slowed, fps, model), like, info.width, info.height, fps, num)
+    return answer, {"fps": str(fps), "slower": asked.slower}
+
+
+def rate(text: str) -> Fraction:
+    """A rate as people write it; 23.976, 29.97 and 59.94 are what they stand for."""
+    known = {"23.976": (24000, 1001), "23.98": (24000, 1001), "29.97": (30000, 1001),
+             "59.94": (60000, 1001), "119.88": (120000, 1001)}  # fmt: skip
+    if text in known:
+        return Fraction(*known[text])
+    try:
+        found = Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"The rate {text!r} is no number: write 60 or 60000/1001.") from error
+    if not 0 < found <= 1000:
+        raise ValueError(f"The rate is {text}: give more than 0, and at most 1000.")
+    return found
+
+
+def enhance(
+    asked: commands.Enhance,
+    film: video.Film,
+    frames: Iterator[Timed],
+    total: int | None,
+    model: Predictor,
+) -> Made:
+    """Less noise, blur and flicker; more pixels; colours."""
+    others = asked.deblur or asked.scale > 1 or asked.deflicker or asked.colourise
+    denoise = asked.denoise if asked.denoise is not None else float(not others)
+    what = tasks.Enhancement(denoise, asked.deblur, asked.scale, asked.deflicker, asked.colourise)
+    first, second = tee(frames)
+    made = zip(
+        (at for at, _ in second), tasks.enhance((f for _, f in first), what, model), strict=True
+    )
+    like = _like(film, made, total)
+    answer = replace(
+        like,
+        width=like.width * asked.scale,
+        height=like.height * asked.scale,
+        classical=_non_local_means if denoise and asked.scale == 1 else None,
+        classical_name="non-local means",
+    )
+    return answer, {"enhancement": vars(what)}
+
+
+def _non_local_means(frame: Frame) -> Frame:
+    return frame_of(
+        np.asarray(cv2.fastNlMeansDenoisingColored(picture_of(frame), None, 10, 10, 7, 15))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    )
+
+
+def inpaint(
+    asked: commands.Inpaint,
+    film: video.Film,
+    frames: Iterator[Timed],
+    total: int | None,
+    model: Predictor,
+) -> Made:
+    """A region taken away."""
+    given = {"box": asked.box, "mask": asked.mask, "track": asked.track}
+    said = {name: str(value) for name, value in given.items() if value is not None}
+    if len(said) != 1:
+        raise ValueError("Say what to take away: one of --box, --mask and --track.")
+    first, second, third = tee(frames, 3)
+    shown = (f for _, f in second)
+    holes = regions.chosen(shown, asked.box, asked.mask, asked.track)
+    made = zip(
+        (at for at, _ in third), tasks.inpaint((f for _, f in first), holes, model), strict=True
+    )
+    return _like(film, made, total), said
+
+
+def outpaint(
+    asked: commands.Outpaint,
+    film: video.Film,
+    frames: Iterator[Timed],
+    total: int | None,
+    model: Predictor,
+) -> Made:
+    """A picture of another shape."""
+    width, height = reshaped(film.info.width, film.info.height, asked.aspect)
+    first, second = tee(frames)
+    made = zip(
+        (at for at, _ in second),
+        tasks.outpaint((f for _, f in first), height, width, model),
+        strict=True,
+    )
+    return replace(_like(film, made, total), width=width, height=height), {"aspect": asked.aspect}
+
+
+def reshaped(width: int, height: int, aspect: str) -> tuple[int, int]:
+    """The smallest even size of that aspect which holds the picture."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", aspect)
+    if match is None or not 0.1 <= (shape := float(match[1]) / max(float(match[2]), 1e-9)) <= 10:
+        raise ValueError(f"The aspect {aspect!r} is none: write 16:9, or 2.39:1.")
+    if shape > width / height:
+        return 2 * round(height * shape / 2), height
+    return width, 2 * round(width / shape / 2)
+
+
+def repair(
+    asked: commands.Repair,
+    film: video.Film,
+    frames: Iterator[Timed],
+    total: int | None,
+    model: Predictor,
+) -> Made:
+    """Damage made good; where frames were put back, they follow one another at the film's rate."""
+    kinds = {"dropped", "frozen", "glitch", "scratch", "dust"}
+    if unknown := set(asked.only) - kinds:
+        raise ValueError(f"There is no damage {sorted(unknown)[0]!r}: use {', '.join(kinds)}.")
+    wanted = set(asked.only) or kinds
+    what = Damage(**{kind: kind in wanted for kind in kinds})
+    numbers = listed(asked.frames) if asked.frames else frozenset[int]()
+    repaired = tasks.repair((f for _, f in frames), what, numbers, model)
+    timed = ((n / film.info.fps, frame) for n, (frame, _) in enumerate(repaired))
+    return _like(film, timed, total), {"sought": sorted(wanted), "listed": sorted(numbers)}
+
+
+def transfer(
+    asked: commands.Transfer,
+    film: video.Film,
+    frames: Iterator[Timed],
+    total: int | None,
+    model: Predictor,
+) -> Made:
+    """Another domain, by a map."""
+    first, second = tee(frames)
+    made = zip(
+        (at for at, _ in second),
+        tasks.transfer((f for _, f in first), weights.load_map(str(asked.map))),
+        strict=True,
+    )
+    return _like(film, made, total), {"map": weights.digest(str(asked.map))}

@@ -1,0 +1,114 @@
+"""Neighbouring frames, pulled along the motion to where they show what a frame shows.
+
+Motion is measured on small, smoothed, grey pictures, so that neither noise nor size matters much;
+the frames themselves are moved at their own size.
+"""
+
+import math
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Shaped, UInt8
+
+from kineograph.models.motion import Dis, dense_inverse_search
+
+OFFSETS = (-2, -1, 1, 2)
+"""The neighbours that a restorer sees."""
+QUICK = Dis(finest_scale=1, stride_px=4, num_descents=12, num_refinements=2)
+MOTION_PX = 180
+"""The short side at which motion is measured."""
+UNLIKE = 255
+Picture = UInt8[np.ndarray, "h w 3"]
+
+
+def noise_level(picture: Picture) -> float:
+    """The standard deviation of white noise, in levels, from the finest diagonal details.
+
+    Donoho and Johnstone 1994: the median of |Haar HH| / 0.6745, which edges hardly move.
+    """
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)).astype(np.float32)
+    h, w = (n // 2 * 2 for n in grey.shape)
+    a, b = grey[:h:2, :w:2], grey[:h:2, 1:w:2]
+    c, d = grey[1:h:2, :w:2], grey[1:h:2, 1:w:2]
+    of_grey = float(np.median(np.abs(a - b - c + d))) / 2 / 0.6745
+    return of_grey / math.sqrt(0.299**2 + 0.587**2 + 0.114**2)
+
+
+def small_grey(picture: Picture, noise: float) -> UInt8[np.ndarray, "h2 w2"]:
+    """What motion is measured on."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    h, w = grey.shape[:2]
+    ratio = min(1.0, MOTION_PX / min(h, w))
+    if ratio < 1:
+        size = (max(16, round(w * ratio)), max(16, round(h * ratio)))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    width = min(2.0, noise * ratio / 10)
+    return np.asarray(cv2.GaussianBlur(grey, (0, 0), width) if width > 0.3 else grey)
+
+
+def enlarged_motion(
+    motion: Float[np.ndarray, "h2 w2 2"], height: int, width: int
+) -> Float[np.ndarray, "h w 2"]:
+    """Motion measured on a small picture, in pixels of the large one."""
+    h, w = motion.shape[:2]
+    if (h, w) == (height, width):
+        return motion
+    ratio = np.array([width / w, height / h], np.float32)
+    return cv2.resize(motion, (width, height), interpolation=cv2.INTER_LINEAR) * ratio
+
+
+def places(height: int, width: int) -> Float[np.ndarray, "h w 2"]:
+    """The position (x, y) of every pixel."""
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return np.stack([x, y], -1)
+
+
+def pulled(
+    picture: Shaped[np.ndarray, "h w c"], at: Float[np.ndarray, "h2 w2 2"], sharp: bool = False
+) -> Shaped[np.ndarray, "h2 w2 c"]:
+    """The picture read at places (x, y); beyond its edge the edge goes on."""
+    how = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
+    return cv2.remap(picture, at, None, how, borderMode=cv2.BORDER_REPLICATE)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def difference(
+    one: Float[np.ndarray, "h w 3"], other: Float[np.ndarray, "h w 3"], width_px: int = 5
+) -> Float[np.ndarray, "h w"]:
+    """How far two pictures are apart around each pixel, in levels, over the channels' mean."""
+    apart = cv2.absdiff(one, other)
+    return cv2.blur(apart, (width_px, width_px)).mean(-1)
+
+
+def neighbours(
+    pictures: list[Picture], centre: int, greys: list[UInt8[np.ndarray, "h2 w2"]]
+) -> tuple[UInt8[np.ndarray, "k h w 3"], UInt8[np.ndarray, "k h w"]]:
+    """Each of `OFFSETS` around the centre moved onto it, and by how many levels it differs there.
+
+    Beyond the ends of the list the nearest frame stands in.
+    """
+    own = pictures[centre].astype(np.float32)
+    h, w = own.shape[:2]
+    here = places(h, w)
+    made = np.empty((len(OFFSETS), h, w, 3), np.uint8)
+    doubt = np.empty((len(OFFSETS), h, w), np.uint8)
+    for k, offset in enumerate(OFFSETS):
+        other = min(max(centre + offset, 0), len(pictures) - 1)
+        motion = dense_inverse_search(greys[centre], greys[other], QUICK)
+        at = here + enlarged_motion(motion, h, w)
+        moved = pulled(pictures[other].astype(np.float32), at)
+        made[k] = np.rint(moved)
+        doubt[k] = np.minimum(np.rint(difference(moved, own)), UNLIKE)
+    return made, doubt
+
+
+def last_frame(
+    grey: Picture, grey_before: Picture, coloured_before: Picture
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
+    """The frame before in its colours, moved onto a grey one; by how many levels they differ."""
+    h, w = grey.shape[:2]
+    motion = dense_inverse_search(small_grey(grey, 0), small_grey(grey_before, 0), QUICK)
+    at = places(h, w) + enlarged_motion(motion, h, w)
+    moved = pulled(grey_before.astype(np.float32), at)
+    doubt = np.minimum(np.rint(difference(moved, grey.astype(np.float32))), UNLIKE)
+    made = np.rint(pulled(coloured_before.astype(np.float32), at))
+    return made.astype(np.uint8), doubt.astype(np.uint8)

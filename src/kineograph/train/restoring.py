@@ -1,0 +1,316 @@
+"""Restorers are trained one question at a time, each on clips that were spoiled at random."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor, nn
+
+from kineograph.data import degrade, footage, shots, simulate
+from kineograph.data.augment import Frames
+from kineograph.data.clips import ClipOptions, ClipSource, rng_for
+from kineograph.data.loader import Batch, Batches, Prepare, as_batch, stacked
+from kineograph.models import aligned, weights
+from kineograph.models.aligned import last_frame
+from kineograph.models.between import NUM_BETWEEN, between, flows_of
+from kineograph.models.net import Kineo
+from kineograph.models.restorer import Restorer, RestorerShape, Shown
+from kineograph.models.uncover import NUM_UNCOVERED, uncovered
+from kineograph.train.loop import FitOptions, FitResult, fit
+from kineograph.train.recipes import MIX, RARE, take_mean_weights
+from kineograph.train.watch import HeldOut
+from kineograph.video.levels import from_levels
+
+FLOOR = 2e-5
+"""Squared error (range 2) that counts as none."""
+WATCHED_SEED = 7
+LED_SHARE = 0.5
+"""How often a frame to be translated comes with the one before, translated."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A restorer's question: how it is shaped, how long the clips are, and what it is shown."""
+
+    shape: RestorerShape
+    num_frames: int
+    prepare: Prepare
+    steps: int
+    size_px: int = 128
+    batch_size: int = 8
+    learning_rate: float = 1.5e-3
+    bias: tuple[float, ...] = ()
+    slope: float = 1.0
+    faults: str = ""
+
+
+def shown_neighbours(given: Frames, wanted: Frames, told: list[float]) -> dict[str, np.ndarray]:
+    """What a restorer is shown of the middle frame, and what it should say."""
+    centre = len(given) // 2
+    pictures = list(given)
+    noise = aligned.noise_level(pictures[centre])
+    greys = [aligned.small_grey(p, noise) for p in pictures]
+    made, doubt = aligned.neighbours(pictures, centre, greys)
+    return {
+        "own": given[centre],
+        "made": made,
+        "doubt": doubt,
+        "told": np.array([noise / 25, *told], np.float32),
+        "truth": wanted[centre],
+    }
+
+
+def dirty(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Noise, compression and blur to be taken away."""
+    spoiled = degrade.dirtied(clip, rng)
+    return shown_neighbours(spoiled.given, spoiled.wanted, [float(spoiled.sharpened)])
+
+
+def small(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Few pixels to be made many: two or four times as many a side."""
+    scale = 2 if rng.random() < 0.3 else 4
+    few = degrade.shrunk(clip, scale, rng)
+    size = clip.shape[2], clip.shape[1]
+    many = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_CUBIC) for f in few])
+    return shown_neighbours(many, clip, [scale / 4])
+
+
+def missing(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """A frame that lies between two others: halfway, or a third of the way."""
+    span = 2 if rng.random() < 0.75 else 3
+    first = int(rng.integers(0, len(clip) - 3 * span))
+    known = [clip[first + n * span] for n in range(4)]
+    at = int(rng.integers(1, span))
+    outer = rng.random() < 0.9  # at cuts and at the ends of films they are missing
+    flows = flows_of(known if outer else [None, *known[1:3], None])
+    found = between(known[1], known[2], flows, at / span)
+    return {
+        "own": found.blend,
+        "made": found.made,
+        "doubt": found.doubt,
+        "told": np.array([at / span], np.float32),
+        "truth": clip[first + span + at],
+    }
+
+
+def translated(source: Frames, target: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The second frame of one domain, to be shown in another; mostly led by the first one there."""
+    led = rng.random() < LED_SHARE
+    before = (source[0], target[0]) if led else (source[1], source[1])
+    made, doubt = last_frame(source[1], *before)
+    return {
+        "own": source[1],
+        "made": made[None],
+        "doubt": doubt[None],
+        "told": np.array([float(led)], np.float32),
+        "truth": target[1],
+    }
+
+
+def grey(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """A grey frame to be coloured."""
+    light = [np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)) for f in clip]
+    return translated(np.stack([np.repeat(x[..., None], 3, 2) for x in light]), clip, rng)
+
+
+def edges(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """A drawing of a frame's edges, to be made a picture: the example of a paired domain."""
+    return translated(np.stack([drawn(f) for f in clip]), clip, rng)
+
+
+def drawn(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Dark lines on white where the picture has edges (Canny 1986)."""
+    lines = cv2.Canny(cv2.GaussianBlur(picture, (0, 0), 0.8), 60, 140)
+    return np.repeat(255 - np.asarray(lines)[..., None], 3, 2)
+
+
+def holed(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Four frames of a clip with a hole that moves through it."""
+    holes = random_holes(len(clip), clip.shape[1], clip.shape[2], rng)
+    given = [
+        np.where(o[..., None], 128, f).astype(np.uint8) for f, o in zip(clip, holes, strict=True)
+    ]
+    wanted = rng.choice(len(clip), 4, replace=False).tolist()
+    shown = uncovered(given, list(holes), wanted)
+    return {
+        "own": np.stack([shown[n][0][-1] for n in wanted]),
+        "trust": np.stack([np.where(holes[n], 0, 255).astype(np.uint8) for n in wanted]),
+        "made": np.stack([shown[n][0] for n in wanted]),
+        "doubt": np.stack([shown[n][1] for n in wanted]),
+        "told": np.stack([np.array([holes[n].mean()], np.float32) for n in wanted]),
+        "truth": clip[wanted],
+        "hole": np.stack([holes[n] for n in wanted]),
+    }
+
+
+LESSONS: Mapping[str, Lesson] = {
+    "clean": Lesson(
+        RestorerShape(4, 2, (24, 64, 96)), 5, dirty, 3600, bias=(-1.5, -0.7, -0.7, -1.5)
+    ),
+    "between": Lesson(
+        RestorerShape(NUM_BETWEEN, 1, (32, 64, 96)),
+        10,
+        missing,
+        1200,
+        learning_rate=8e-4,
+        bias=(-3.0,) * NUM_BETWEEN,
+    ),
+    "fill": Lesson(
+        RestorerShape(NUM_UNCOVERED, 1, (32, 64, 128)),
+        20,
+        holed,
+        1800,
+        batch_size=2,
+        bias=(1.0, 1.0, 0.0, 0.0, 2.0),
+    ),
+    "colour": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, grey, 1200, bias=(1.0,)),
+    "edges": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, edges, 1200, bias=(-1.0,)),
+    "enlarge": Lesson(RestorerShape(4, 2, (32, 64, 96)), 5, small, 3000, bias=(-4.0,) * 4),
+}
+
+
+def objective(
+    model: nn.Module, batch: Batch, generator: torch.Generator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The log of each frame's squared error where it was not known, so that all clips count."""
+    shown, truth = asked(batch)
+    error = (model(shown).float() - truth).square().mean(1)
+    hole = batch.extra.get("hole")
+    hole = torch.ones_like(error) if hole is None else hole.flatten(0, -3).float()
+    mean = (error * hole).sum((1, 2)) / hole.sum((1, 2)).clamp(min=1)
+    loss = torch.log(mean + FLOOR).mean()
+    return loss, {"decibels": 10 / np.log(10) * -loss.detach() + 20 * np.log10(2)}
+
+
+def asked(batch: Batch) -> tuple[Shown, Float[Tensor, "n 3 h w"]]:
+    """A batch as a restorer sees it, and the truth."""
+    names = ("own", "trust", "made", "doubt", "told", "truth")
+    given = {name: batch.extra[name] for name in names if name in batch.extra}
+    if given["own"].ndim == 5:  # several frames of each clip
+        given = {name: value.flatten(0, 1) for name, value in given.items()}
+    own = pictures(given["own"])
+    trust = given.get("trust")
+    return Shown(
+        own,
+        torch.ones_like(own[:, :1]) if trust is None else trust[:, None].float() / 255,
+        pictures(given["made"]),
+        given["doubt"].float(),
+        given["told"],
+    ), pictures(given["truth"])
+
+
+def pictures(values: Tensor) -> Tensor:
+    """uint8 pictures, channels last, as frames in [-1, 1]."""
+    return from_levels(rearrange(values, "... h w c -> ... c h w"))
+
+
+def begun(lesson: Lesson) -> Restorer:
+    """A restorer that answers as the classical method does."""
+    torch.manual_seed(0)
+    model = Restorer(lesson.shape)
+    model.slope.data.fill_(lesson.slope)
+    model.bias.data.copy_(torch.tensor(lesson.bias))
+    return model
+
+
+def train(
+    name: str, out: Path, minutes: float | None = None, steps: int | None = None, workers: int = 1
+) -> FitResult:
+    """Trains one restorer; resumes what `out` holds."""
+    lesson = LESSONS[name]
+    film = footage.fetch("bbb")
+    options = ClipOptions(num_frames=lesson.num_frames, size_px=lesson.size_px)
+    learnt = ClipSource(film, shots.learnt_shots(), options)
+    source = partial(simulate.mixed, learnt, weights={**MIX, **RARE})
+    batches = Batches(source, lesson.batch_size, prepare=lesson.prepare, num_workers=workers)
+    how = options_of(steps or lesson.steps, minutes, lesson.learning_rate)
+    return fit(begun(lesson), objective, batches, how, out, held_out=watched(lesson, film))
+
+
+def options_of(
+    steps: int, minutes: float | None, learning_rate: float, seed: int = 0
+) -> FitOptions:
+    """What the runs of all restorers have in common."""
+    return FitOptions(
+        steps=steps,
+        minutes=minutes,
+        learning_rate=learning_rate,
+        betas=(0.9, 0.99),
+        rate_shape="wsd",
+        decay_share=0.35,
+        checkpoint_every=300,
+        held_out_every=300,
+        precision="fp32",
+        seed=seed,
+    )
+
+
+def random_holes(
+    num_frames: int, height: int, width: int, rng: np.random.Generator
+) -> Bool[np.ndarray, "t h w"]:
+    """A box or an ellipse that moves, a band that stays at an edge, or scratches that tremble."""
+    kind, size = rng.random(), np.array([width, height])
+    holes = np.zeros((num_frames, height, width), np.uint8)
+    side = size * np.sqrt(rng.uniform(0.04, 0.4)) * np.exp(rng.uniform(-0.3, 0.3, 2))
+    speed = rng.normal(0, 0.02, 2) * size * (rng.random() < 0.85)
+    start = rng.uniform(0.2, 0.8, 2) * size
+    for hole, step in zip(holes, range(num_frames), strict=True):
+        at = start + step * speed
+        at = size - np.abs(size - np.abs(at) % (2 * size))  # it turns back at the edges
+        low, high = np.rint(at - side / 2).astype(int), np.rint(at + side / 2).astype(int)
+        if kind < 0.6:
+            cv2.rectangle(hole, low.tolist(), high.tolist(), 1, -1)
+        elif kind < 0.8:
+            middle, half = np.rint(at).astype(int), np.maximum(1, side / 2).astype(int)
+            cv2.ellipse(hole, middle.tolist(), half.tolist(), 0, 0, 360, 1, -1)
+        elif kind < 0.9:
+            across = int(width * (0.05 + 0.2 * abs(np.sin(start[0]))))
+            hole[:, :across] = 1
+            hole[:, width - across :] = 1
+        else:
+            for _ in range(3):
+                x = int(np.clip(start[0] + rng.normal(0, 0.1) * width, 0, width - 3))
+                hole[:, x : x + 2] = 1
+    return holes.astype(bool)
+
+
+def ship(name: str, run: Path, result: FitResult, to: Path | None = None) -> Path:
+    """Puts a trained restorer into the shipped checkpoint, beside the others, with its card."""
+    path = to or weights.path_of(weights.SHIPPED)
+    model = weights.load(str(path))
+    if not isinstance(model, Kineo):
+        raise ValueError(f"{path} is of another kind: restorers go into the predictor's file.")
+    net = begun(LESSONS[name])
+    steps = take_mean_weights(net, run)
+    model.restorers[name] = net
+    card = weights.card(str(path))
+    made = {
+        "recipe": f"{__name__}.train({name!r})",
+        "steps": steps,
+        "clips": steps * LESSONS[name].batch_size,
+        "seconds": result.seconds,
+        "loss": result.loss,
+        "faults": LESSONS[name].faults,
+    }
+    weights.save(model, path, {**card, "restorers": {**card.get("restorers", {}), name: made}})
+    return path
+
+
+def watched(lesson: Lesson, film: np.ndarray, num: int = 32) -> HeldOut:
+    """Clips of training shots that the run does not train on."""
+    options = ClipOptions(num_frames=lesson.num_frames, size_px=lesson.size_px)
+    source = ClipSource(film, shots.watched_shots(), options)
+    made: list[dict[str, Any]] = []
+    for index in range(num):
+        clip, rng = source(WATCHED_SEED, index), rng_for(WATCHED_SEED, index, 3)
+        made.append({"frames": clip, "indices": np.array(index), **lesson.prepare(clip, rng)})
+    size = lesson.batch_size
+    batches = [as_batch(stacked(made[i : i + size])) for i in range(0, num, size)]
+    return HeldOut(batches, {"log-error": objective})
