@@ -49,8 +49,8 @@ bench: $(VENV)/.bench
 
 train-weights: $(VENV)/.bench
 	$(BIN)/python -m kineograph.train
-	$(BIN)/python -m kineograph.train vae
-	$(BIN)/python -m kineograph.train latent
+	for restorer in clean enlarge between fill colour; do \
+		$(BIN)/python -m kineograph.train $$restorer || exit 1; done
 	$(BIN)/python -m kineograph.evaluate.train_article
 
 format: $(VENV)/.dev

@@ -171,7 +171,9 @@ def outpaint(
     return inpaint((f for f, _ in laid), (hole for _, hole in shapes), model)
 
 
-def _laid(frame: Frame, height: int, width: int) -> tuple[Frame, Bool[Tensor, "1 h w"]]:
+def _laid(
+    frame: Frame, height: int, width: int
+) -> tuple[Float[Tensor, "3 h2 w2"], Bool[Tensor, "1 h2 w2"]]:
     h, w = frame.shape[-2:]
     if height < h or width < w:
         raise ValueError(f"The frames are {w}x{h} px and {width}x{height} is wanted: give more.")

@@ -163,7 +163,7 @@ def _filled(
             continue
         made, doubt = shown[n]
         asked = _shown(made[-1], made, doubt, [float(holes[n].mean())], holes[n])
-        yield restored(net, asked, Known.exactly(frame[None, None]).region(~hole[None, None]))
+        yield restored(net, asked, Known(frame[None, None], hole[None, None].to(frame.dtype)))
 
 
 class _Seen(NamedTuple):
@@ -214,7 +214,7 @@ def _nothing(like: Frame) -> Known:
     return Known.nothing(1, 1, c, h, w)
 
 
-def _many(frame: Frame, scale: int) -> Frame:
+def _many(frame: Frame, scale: int) -> Float[Tensor, "3 h2 w2"]:
     h, w = frame.shape[-2:]
     picture = cv2.resize(picture_of(frame), (w * scale, h * scale), interpolation=cv2.INTER_CUBIC)
     return frame_of(np.asarray(picture))

@@ -84,12 +84,9 @@ class Enhance(Filmed):
 class Inpaint(Filmed):
     """Take something away: a box, a painted mask, or an object that moves."""
 
-    box: str | None = None
-    """x,y,width,height in pixels or per cent."""
-    mask: Path | None = None
-    """A picture or a film, white where the hole is."""
-    track: str | None = None
-    """A box around an object in the first frame, which is then followed."""
+    region: str
+    """What to take away: a box x,y,width,height in pixels or per cent; track:x,y,width,height for
+    what is in that box of the first frame, wherever it goes; or a picture or film, white there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +131,7 @@ class Animate:
     flow: tuple[float, float] | None = None
     """Motion in pixels a frame, to the right and down."""
     region: str | None = None
-    """Where it flows: x,y,width,height in pixels or per cent; everywhere if not given."""
+    """Where it flows: x,y,width,height in pixels or per cent, or a picture, white there."""
     like: Path | None = None
     """A film whose motion is taken."""
     zoom: float = 0.002

@@ -62,9 +62,8 @@ def animate(asked: commands.Animate, console: Console) -> None:
 
 
 def _field(asked: commands.Animate, height: int, width: int) -> tuple[eulerian.Field, bool]:
-    region = None
-    if asked.region is not None:
-        region = next(iter(regions.boxed(asked.region, height, width)))
+    blank = [torch.zeros(3, height, width)]
+    region = next(regions.named(asked.region, blank)) if asked.region is not None else None
     if asked.like is not None:
         film = video.open_stream(asked.like)
         with film:

@@ -134,17 +134,12 @@ def inpaint(
     model: Predictor,
 ) -> Made:
     """A region taken away."""
-    given = {"box": asked.box, "mask": asked.mask, "track": asked.track}
-    said = {name: str(value) for name, value in given.items() if value is not None}
-    if len(said) != 1:
-        raise ValueError("Say what to take away: one of --box, --mask and --track.")
     first, second, third = tee(frames, 3)
-    shown = (f for _, f in second)
-    holes = regions.chosen(shown, asked.box, asked.mask, asked.track)
+    holes = regions.named(asked.region, (frame for _, frame in second))
     made = zip(
         (at for at, _ in third), tasks.inpaint((f for _, f in first), holes, model), strict=True
     )
-    return _like(film, made, total), said
+    return _like(film, made, total), {"region": asked.region}
 
 
 def outpaint(

@@ -34,7 +34,7 @@ def noise_level(picture: Picture) -> float:
     return of_grey / math.sqrt(0.299**2 + 0.587**2 + 0.114**2)
 
 
-def small_grey(picture: Picture, noise: float) -> UInt8[np.ndarray, "h2 w2"]:
+def small_grey(picture: Picture, noise: float = 0.0) -> UInt8[np.ndarray, "h2 w2"]:
     """What motion is measured on."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     h, w = grey.shape[:2]
@@ -64,8 +64,8 @@ def places(height: int, width: int) -> Float[np.ndarray, "h w 2"]:
 
 
 def pulled(
-    picture: Shaped[np.ndarray, "h w c"], at: Float[np.ndarray, "h2 w2 2"], sharp: bool = False
-) -> Shaped[np.ndarray, "h2 w2 c"]:
+    picture: Shaped[np.ndarray, "h w *c"], at: Float[np.ndarray, "h2 w2 2"], sharp: bool = False
+) -> Shaped[np.ndarray, "h2 w2 *c"]:
     """The picture read at places (x, y); beyond its edge the edge goes on."""
     how = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
     return cv2.remap(picture, at, None, how, borderMode=cv2.BORDER_REPLICATE)  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -106,7 +106,7 @@ def last_frame(
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
     """The frame before in its colours, moved onto a grey one; by how many levels they differ."""
     h, w = grey.shape[:2]
-    motion = dense_inverse_search(small_grey(grey, 0), small_grey(grey_before, 0), QUICK)
+    motion = dense_inverse_search(small_grey(grey), small_grey(grey_before), QUICK)
     at = places(h, w) + enlarged_motion(motion, h, w)
     moved = pulled(grey_before.astype(np.float32), at)
     doubt = np.minimum(np.rint(difference(moved, grey.astype(np.float32))), UNLIKE)

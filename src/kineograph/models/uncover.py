@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int32, UInt8
+from jaxtyping import Bool, Float, Int32, Shaped, UInt8
 
 from kineograph.models.aligned import (
     QUICK,
@@ -74,7 +74,7 @@ def motion_between(now: Picture, other: Picture, hole: Hole) -> Float[np.ndarray
 
     The holes of both are expected to be filled smoothly (`spread`).
     """
-    here, there = small_grey(now, 0), small_grey(other, 0)
+    here, there = small_grey(now), small_grey(other)
     h, w = here.shape
     small = _trusted(dense_inverse_search(here, there, QUICK), here, there)
     hidden = cv2.resize(hole.astype(np.uint8), (w, h), interpolation=cv2.INTER_AREA) > 0
@@ -96,7 +96,7 @@ def _trusted(
     return motion * np.clip(1.2 - (moved + NOTHING) / (still + NOTHING), 0, 1)[..., None]
 
 
-def spread(picture: Float[np.ndarray, "h w c"], hole: Hole) -> Float[np.ndarray, "h w c"]:
+def spread(picture: Shaped[np.ndarray, "h w c"], hole: Hole) -> Float[np.ndarray, "h w c"]:
     """The hole filled smoothly from its rim: push and pull over a pyramid (Gortler et al. 1996)."""
     if not hole.any():
         return picture.astype(np.float32)

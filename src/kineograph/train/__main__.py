@@ -31,8 +31,9 @@ def main(
 ) -> None:
     """Trains a recipe in `out`, and writes its weights when it is done.
 
-    `small` and `latent` go into the package. `vae` makes the codec that `latent` is given as
-    `codec`, and leaves it in `out`, which is out/train for `small` and out/train-RECIPE else.
+    `small` goes into the package, and the restorers join it there. `vae` makes the codec that
+    `latent` is given as `codec`; both stay in `out`, which is out/train for `small` and
+    out/train-RECIPE else.
     """
     machine.settle()
     out = out or Path("out/train" if recipe == "small" else f"out/train-{recipe}")
@@ -60,7 +61,7 @@ def _shipped(recipe: str, out: Path, card: dict[str, Any]) -> Path:
     if recipe == "vae":
         return recipes_latent.ship_codec(out, card)
     if recipe == "latent":
-        return recipes_latent.ship_latent(out, card, weights.ASSETS)
+        return recipes_latent.ship_latent(out, card, out)
     return recipes.ship(out, weights.SHIPPED, card, weights.ASSETS)
 
 

@@ -1,7 +1,7 @@
 """Films come in and go out here: any file that FFmpeg reads, exact in time, colour and size."""
 
 from kineograph.video.formats import CODECS_OF, QUALITIES, SOUND_OF
-from kineograph.video.info import MAX_FRAME_PX, MAX_SIDE_PX, VideoError, VideoInfo
+from kineograph.video.info import MAX_FRAME_PX, MAX_SIDE_PX, VideoError, VideoInfo, checked_fps
 from kineograph.video.reading import (
     Clip,
     Film,
@@ -28,6 +28,7 @@ __all__ = [
     "VideoError",
     "VideoInfo",
     "Writer",
+    "checked_fps",
     "clip_from_array",
     "count_frames",
     "open_stream",

@@ -1,0 +1,229 @@
+"""For every task: known pixels come back bit for bit, times are exact, cuts stay cuts."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from kineograph import tasks
+from kineograph.answer import tiles
+from kineograph.answer.restoring import frame_of, picture_of, restored, restorer
+from kineograph.damage import Damage
+from kineograph.known import Known
+from kineograph.models import eulerian, weights
+from kineograph.models.net import Kineo
+from kineograph.models.restorer import Restorer, RestorerShape, Shown
+from kineograph.models.window import Predictor
+from kineograph.video.levels import to_8_bits
+from tests_support import panning
+
+FEW = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def model() -> Predictor:
+    return weights.load()
+
+
+def film(num_frames: int = 9, speed_px: float = 1.0, size: int = 48) -> Tensor:
+    return to_8_bits(panning(num_frames, speed_px, size))
+
+
+def timed(frames: Tensor, fps: Fraction) -> list[tasks.Timed]:
+    return [(n / fps, frame) for n, frame in enumerate(frames)]
+
+
+@FEW
+@given(seed=st.integers(0, 2**31), share=st.floats(0.0, 1.0))
+def test_inpaint_moves_no_known_pixel(model: Predictor, seed: int, share: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    frames = 2 * torch.rand(4, 3, 24, 40, generator=generator) - 1
+    holes = torch.rand(4, 1, 24, 40, generator=generator) < share
+    hidden = torch.where(holes, torch.nan, frames)
+    made = torch.stack(list(tasks.inpaint(hidden, holes, model)))
+    known = ~holes.expand_as(frames)
+    assert torch.equal(made[known], frames[known])
+    assert made.isfinite().all()
+    assert (made.abs() <= 1).all()
+
+
+@FEW
+@given(seed=st.integers(0, 2**31), width=st.integers(8, 40), height=st.integers(8, 40))
+def test_the_kernel_moves_no_known_cell_of_a_restorer(seed: int, width: int, height: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    net = Restorer(RestorerShape(2, 1, (8, 8, 8)))
+    torch.nn.init.normal_(net.say.weight, generator=generator)
+    own = 2 * torch.rand(1, 3, height, width, generator=generator) - 1
+    made = torch.rand(1, 2, 3, height, width, generator=generator)
+    shown = Shown(own, torch.ones_like(own[:, :1]), made, 9 * made[:, :, 0], torch.ones(1, 1))
+    hole = torch.rand(1, 1, 1, height, width, generator=generator) < 0.5
+    answer = restored(net, shown, Known.exactly(own[:, None]).region(~hole))
+    known = ~hole[0, 0].expand_as(answer)
+    assert torch.equal(answer[known], own[0][known])
+
+
+def test_outpaint_keeps_the_film_in_the_middle(model: Predictor) -> None:
+    frames = film(3)
+    wide = torch.stack(list(tasks.outpaint(frames, 48, 80, model)))
+    assert wide.shape == (3, 3, 48, 80)
+    assert torch.equal(wide[..., 16:64], frames)
+    assert wide[..., :16].std() > 0
+    with pytest.raises(ValueError, match="48x48 px and 40x48"):
+        list(tasks.outpaint(frames, 48, 40, model))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(24, 60), (24, 48), (30, 24), (Fraction(24000, 1001), Fraction(60000, 1001))],
+)
+def test_interpolate_has_exact_times_and_keeps_known_frames(
+    model: Predictor, old: Fraction | int, new: Fraction | int
+) -> None:
+    old, new = Fraction(old), Fraction(new)
+    frames = film(7)
+    made = list(tasks.interpolate(timed(frames, old), new, model))
+    last = 6 / old
+    assert [at for at, _ in made] == [k / new for k in range(int(last * new) + 1)]
+    for at, frame in made:
+        if (at * old).denominator == 1:
+            assert torch.equal(frame, frames[int(at * old)])
+
+
+def test_interpolated_frames_are_nearer_than_a_blend(model: Predictor) -> None:
+    frames = film(9, 1.5, 64)
+    made = dict(tasks.interpolate(timed(frames[::2], Fraction(12)), Fraction(24), model))
+    between = torch.stack([made[Fraction(n, 24)] for n in (3, 5)])
+    truth, blend = frames[[3, 5]], (frames[[2, 4]] + frames[[4, 6]]) / 2
+    assert (between - truth).square().mean() < 0.25 * (blend - truth).square().mean()
+
+
+def test_nothing_is_blended_across_a_cut(model: Predictor) -> None:
+    first = 0.3 * film(6) + torch.tensor([0.5, -0.3, -0.5]).view(3, 1, 1)
+    second = 0.3 * film(6).flip(-1) + torch.tensor([-0.5, 0.0, 0.6]).view(3, 1, 1)
+    shots = timed(torch.cat([first, second]), Fraction(24))
+    made = list(tasks.interpolate(shots, Fraction(48), model))
+    assert len(made) == 23
+    assert torch.equal(made[11][1], first[-1])
+    assert torch.equal(made[12][1], second[0])
+
+
+def test_repair_returns_a_whole_film_bit_for_bit(model: Predictor) -> None:
+    frames = film(8)
+    made = list(tasks.repair(frames, Damage(), model=model))
+    assert len(made) == 8
+    whole = [n for n, (_, finding) in enumerate(made) if not finding.hole.any()]
+    assert whole
+    for n in whole:
+        assert torch.equal(made[n][0], frames[n])
+
+
+def test_a_listed_frame_is_made_of_those_around_it(model: Predictor) -> None:
+    frames = film(8)
+    broken = frames.clone()
+    broken[4] = 0.0
+    nothing = Damage(False, False, False, False, False)
+    made = [frame for frame, _ in tasks.repair(broken, nothing, frozenset({4}), model)]
+    assert all(torch.equal(made[n], frames[n]) for n in range(8) if n != 4)
+    still = (frames[3] - frames[4]).square().mean()
+    assert (made[4] - frames[4]).square().mean() < 0.5 * still
+
+
+def test_a_film_with_no_whole_frame_cannot_be_repaired(model: Predictor) -> None:
+    with pytest.raises(ValueError, match="No frame of the film is whole"):
+        list(tasks.repair(film(3), Damage(), frozenset({0, 1, 2}), model))
+
+
+def test_denoising_helps_and_its_strength_is_a_share(model: Predictor) -> None:
+    frames = film(6, 0.5, 64)
+    noise = torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))
+    noisy = to_8_bits(frames + 0.15 * noise)
+    made, half = (
+        torch.stack(list(tasks.enhance(noisy, tasks.Enhancement(denoise=share), model)))
+        for share in (1.0, 0.5)
+    )
+    assert (made - frames).square().mean() < 0.3 * (noisy - frames).square().mean()
+    assert torch.allclose(half, (noisy + made) / 2, atol=1e-5)
+
+
+def test_enlarging_beats_bicubic(model: Predictor) -> None:
+    frames = film(5, 0.7, 96)
+    few = to_8_bits(torch.nn.functional.avg_pool2d(frames, 4))
+    made = torch.stack(list(tasks.enhance(few, tasks.Enhancement(scale=4), model)))
+    bicubic = torch.nn.functional.interpolate(few, scale_factor=4, mode="bicubic")
+    assert made.shape == frames.shape
+    assert (made - frames).square().mean() < (bicubic.clamp(-1, 1) - frames).square().mean()
+
+
+def test_colours_keep_the_light(model: Predictor) -> None:
+    grey = film(3).mean(1, keepdim=True).expand(-1, 3, -1, -1).contiguous()
+    made = torch.stack(list(tasks.enhance(grey, tasks.Enhancement(colourise=1.0), model)))
+    light = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    inside = (made.abs() < 0.999).all(1)
+    error = ((made - grey) * light).sum(1).abs()
+    assert error[inside].max() < 0.01
+
+
+def test_enhancements_out_of_range_say_so() -> None:
+    with pytest.raises(ValueError, match="denoise is 2.0"):
+        tasks.Enhancement(denoise=2.0)
+    with pytest.raises(ValueError, match="scale is 3"):
+        tasks.Enhancement(scale=3)
+
+
+def test_tiles_agree_with_the_whole_picture(model: Predictor) -> None:
+    assert isinstance(model, Kineo)
+    net = restorer(model, "clean")
+    rough = torch.rand(1, 3, 200, 264, generator=torch.Generator().manual_seed(0))
+    own = 2 * torch.nn.functional.avg_pool2d(rough, 5, 1, 2) - 1 + 0.2 * (rough - 0.5)
+    made = own[:, None].expand(-1, 4, -1, -1, -1).contiguous()
+    shown = Shown(
+        own, torch.ones_like(own[:, :1]), made, torch.zeros(1, 4, 200, 264), torch.zeros(1, 2)
+    )
+    with torch.inference_mode():
+        whole, parts = tiles.tiled(net, shown), tiles.tiled(net, shown, 144, 64)
+    assert not torch.equal(whole, parts)
+    error = (whole - parts).square().mean()
+    assert 10 * torch.log10(4 / error) > 45
+
+
+def test_spans_cover_a_side_and_overlap_enough() -> None:
+    for length in range(8, 2000, 56):
+        found = tiles.spans(length, 512, 64)
+        assert found[0][0] == 0
+        assert found[-1][1] == length if length <= 512 else found[-1][1] >= length - 8
+        assert all(a[1] - b[0] >= 56 for a, b in pairwise(found))
+
+
+@FEW
+@given(dx=st.floats(-2, 2), dy=st.floats(-2, 2))
+def test_animate_begins_with_the_still_and_closes(dx: float, dy: float) -> None:
+    still = film(1)[0]
+    field = eulerian.flowing(48, 48, (dx, dy), None)
+    made = list(tasks.animate(still, field, 12))
+    assert len(made) == 12
+    assert torch.equal(made[0], still)
+    steps = [(a - b).abs().mean() for a, b in zip(made, [*made[1:], still], strict=True)]
+    assert steps[-1] <= 1.5 * max(steps[:-1]) + 1e-6
+
+
+def test_a_flow_carries_the_still() -> None:
+    frames = film(4, 2.0, 64)
+    field = eulerian.flowing(64, 64, (2.0, 0.0), None)
+    made = torch.stack(list(tasks.animate(frames[0], field, 4, loop=False)))
+    assert (made - frames)[..., 10:].abs().mean() < 0.02
+
+
+def test_pictures_and_frames_are_inverses() -> None:
+    frame = film(1)[0]
+    assert torch.equal(frame_of(picture_of(frame)), frame)
+
+
+def test_precede_is_predict_backwards(model: Predictor) -> None:
+    frames = film(8)
+    assert torch.equal(
+        tasks.precede(frames, 2, model), tasks.predict(frames.flip(0), 2, model).flip(0)
+    )
