@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 OUT ?= out
 
-.PHONY: help demo test check bench train-weights format clean
+.PHONY: help demo test check bench gallery train-weights format clean
 help:
 	@echo "make demo           continue the bundled clip and draw the comparison into $(OUT)/"
 	@echo "make test           run the tests"
 	@echo "make check          format, lint, types, layers and tests: all that must hold"
 	@echo "make bench          measure against every baseline on held-out shots"
+	@echo "make gallery        draw every verb on held-out shots into docs/gallery.md"
 	@echo "make train-weights  rebuild the shipped weights from the allowed footage"
 	@echo "make format         put the code into the house format"
 
@@ -46,6 +47,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(BIN)/kineo bench predict --out $(OUT)/bench
+	$(BIN)/kineo bench all --out $(OUT)/bench-all
+
+gallery: $(VENV)/.bench
+	$(BIN)/python -m kineograph.evaluate.gallery
 
 train-weights: $(VENV)/.bench
 	$(BIN)/python -m kineograph.train

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kineograph import damage, flicker
+from kineograph import damage, flicker, imagine
+from kineograph import edit as edits
 from kineograph.answer import (
     Frame,
     Progress,
@@ -28,6 +29,7 @@ from kineograph.answer import (
     translated,
 )
 from kineograph.damage import Damage, Finding
+from kineograph.imagine import Imagining
 from kineograph.models import eulerian, weights
 from kineograph.models.cuts import around
 from kineograph.models.restorer import Restorer
@@ -243,6 +245,29 @@ def _run(model: Predictor, before: Frame | None, after: Frame | None, count: int
         return list(in_between(model, [None, before, after, None], shares))
     stands = before if before is not None else after
     return [] if stands is None else [stands] * count
+
+
+def generate(
+    like: Float[Tensor, "t 3 h w"],
+    num_frames: int,
+    height: int,
+    width: int,
+    loop: bool = False,
+    imagining: Imagining | None = None,
+) -> Iterator[Float[Tensor, "3 height width"]]:
+    """A new film with the statistics of a clip; nothing of it is known. See `imagine`."""
+    return imagine.generating(like, num_frames, height, width, imagining, loop)
+
+
+def edit(
+    frames: Float[Tensor, "t 3 h w"],
+    strength: float,
+    region: Bool[Tensor, "#t 1 h w"] | None = None,
+    reference: Float[Tensor, "t2 3 h2 w2"] | None = None,
+    seed: int = 0,
+) -> Iterator[Frame]:
+    """The film known as far as `strength` leaves it, with the look of a reference. See `edit`."""
+    return edits.editing(frames, strength, region, reference, seed)
 
 
 @dataclass(frozen=True)

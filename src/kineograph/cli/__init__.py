@@ -8,7 +8,17 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from kineograph.cli.commands import COMMANDS, Animate, Bench, Filmed, Forecast, Predict, Transfer
+from kineograph.cli.commands import (
+    COMMANDS,
+    Animate,
+    Bench,
+    Edit,
+    Filmed,
+    Forecast,
+    Generate,
+    Predict,
+    Transfer,
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -35,12 +45,16 @@ def run(asked: Any, console: Console) -> None:
         if isinstance(asked, Transfer) and asked.pair is not None:
             others.learn_map(asked, console)
         verbs.run(asked, console)
-    elif isinstance(asked, Animate | Forecast):
+    elif isinstance(asked, Animate | Edit | Forecast | Generate):
         from kineograph.cli import others
 
-        others.animate(asked, console) if isinstance(asked, Animate) else others.forecast(
-            asked, console
-        )
+        verb = {
+            Animate: others.animate,
+            Edit: others.edit,
+            Forecast: others.forecast,
+            Generate: others.generate,
+        }[type(asked)]
+        verb(asked, console)
     elif isinstance(asked, Predict):
         run_predict(asked, console)
     else:
@@ -135,12 +149,21 @@ def _ending(path: Path, most: int) -> Any:
 
 
 def run_bench(asked: Bench, console: Console) -> None:
-    """Held-out shots, all baselines, our mean and our samples."""
-    from kineograph.evaluate.predict import bench
+    """Held-out shots, all baselines, our answers."""
+    if asked.task == "predict":
+        from kineograph.evaluate.predict import bench
 
-    if asked.task != "predict":
-        raise ValueError(f"There is no bench {asked.task!r}: only predict.")
-    bench(asked.model, asked.out, asked.steps, asked.quick, console)
+        bench(asked.model, asked.out, asked.steps, asked.quick, console)
+    elif asked.task == "all":
+        from kineograph.evaluate.bench_all import bench_all
+        from kineograph.evaluate.ours import ours
+        from kineograph.models import weights
+
+        about = {"model": asked.model, "sha256": weights.digest(asked.model)}
+        answers = ours(weights.load(asked.model))
+        bench_all(answers, asked.out, quick=asked.quick, console=console, about=about)
+    else:
+        raise ValueError(f"There is no bench {asked.task!r}: give predict or all.")
 
 
 if __name__ == "__main__":

@@ -143,6 +143,49 @@ class Animate:
 
 
 @dataclass(frozen=True)
+class Generate:
+    """Imagine a new film that looks and moves like a given clip; another one for each seed."""
+
+    like: tyro.conf.Positional[Path | None] = None
+    """The clip; by default the bundled one."""
+    out: Out = None
+    """Where to write; by default generated.mp4."""
+    seconds: float = 2.0
+    width: int | None = None
+    height: int | None = None
+    """The size; by default the clip's, at most 256 x 144."""
+    loop: bool = False
+    """The end meets the beginning."""
+    seed: int = 0
+    variety: float = 0.12
+    """How far things leave their place, in picture heights."""
+    quality: str = "high"
+    compare: Path | None = None
+    """Draw clip and film beside each other into this PNG."""
+    debug: bool = False
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Remake a film in the look of a picture or clip; its motion stays."""
+
+    video: tyro.conf.Positional[Path]
+    out: Out = None
+    """Where to write; by default beside the film, as NAME-edited."""
+    strength: float = 0.6
+    """0 is the film as it is, 1 all the reference on the film's layout."""
+    reference: Path | None = None
+    """A picture or clip whose look is taken; the film itself if not given."""
+    region: str | None = None
+    """Where: a box x,y,width,height, track:x,y,width,height, or a picture or film, white there."""
+    seed: int = 0
+    quality: str = "high"
+    compare: Path | None = None
+    """Draw given and edited frames beside each other into this PNG."""
+    debug: bool = False
+
+
+@dataclass(frozen=True)
 class Forecast:
     """Continue a stack of data (NumPy, Zarr, NetCDF): its mean, and how far samples differ."""
 
@@ -185,6 +228,8 @@ COMMANDS: Any = tyro.conf.OmitSubcommandPrefixes[
     | Annotated[Outpaint, tyro.conf.subcommand("outpaint")]
     | Annotated[Repair, tyro.conf.subcommand("repair")]
     | Annotated[Transfer, tyro.conf.subcommand("transfer")]
+    | Annotated[Generate, tyro.conf.subcommand("generate")]
+    | Annotated[Edit, tyro.conf.subcommand("edit")]
     | Annotated[Animate, tyro.conf.subcommand("animate")]
     | Annotated[Forecast, tyro.conf.subcommand("forecast")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]

@@ -1,5 +1,7 @@
 """The verbs that do not turn a film into a film: maps learned, stills moved, data continued."""
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ from rich.console import Console
 from kineograph import arrays, regions, tasks, video
 from kineograph.answer import Sampling
 from kineograph.answer.restoring import picture_of
+from kineograph.answer.tiles import sized
 from kineograph.cli import commands
-from kineograph.cli.films import bar
+from kineograph.cli.films import bar, out_of
+from kineograph.imagine import Imagining
 from kineograph.models import eulerian, weights
 
 MOST_MOTION = 240
@@ -48,17 +52,8 @@ def animate(asked: commands.Animate, console: Console) -> None:
     num = tasks.frames_in(asked.seconds, video.checked_fps(asked.fps, "--fps"))
     field, loop = _field(asked, height, width)
     recipe = {"task": "animate", "given": asked.picture.name, "frames": num, "loop": loop}
-    with (
-        bar(console) as progress,
-        video.Writer(
-            out, width=width, height=height, fps=asked.fps, quality=asked.quality, recipe=recipe
-        ) as writer,
-    ):
-        task = progress.add_task("animate", total=num)
-        for frame in tasks.animate(still, field, num, loop):
-            writer.write(frame[None])
-            progress.advance(task)
-    console.print(f"{out}: {writer.num_frames} frames.")
+    frames = tasks.animate(still, field, num, loop)
+    _written(frames, num, (width, height), asked.fps, out, asked.quality, recipe, console)
 
 
 def _field(asked: commands.Animate, height: int, width: int) -> tuple[eulerian.Field, bool]:
@@ -75,6 +70,105 @@ def _field(asked: commands.Animate, height: int, width: int) -> tuple[eulerian.F
     if not -0.05 <= asked.zoom <= 0.05:
         raise ValueError(f"--zoom is {asked.zoom}: give -0.05 to 0.05.")
     return eulerian.zooming(height, width, asked.zoom), False
+
+
+LARGEST = (256, 144)
+"""Width and height of what is imagined, unless a size is asked for."""
+
+
+def generate(asked: commands.Generate, console: Console) -> None:
+    """Imagines a film like a clip."""
+    path = asked.like or weights.ASSETS / "clip.mp4"
+    clip = video.read(path, num_frames=min(MOST_MOTION, video.count_frames(path)))
+    height, width = _imagined_size(asked, *clip.frames.shape[-2:])
+    num = tasks.frames_in(asked.seconds, clip.fps)
+    out = asked.out or Path("generated.mp4")
+    how = Imagining(asked.seed, asked.variety)
+    frames = tasks.generate(clip.frames, num, height, width, asked.loop, how)
+    recipe = {"task": "generate", "like": path.name, "loop": asked.loop, **asdict(how)}
+    _written(frames, num, (width, height), clip.fps, out, asked.quality, recipe, console)
+    if asked.compare:
+        film = video.read(out).frames
+        _drawn({"clip": clip.frames, "generated": film}, asked.compare, console)
+
+
+def _imagined_size(asked: commands.Generate, height: int, width: int) -> tuple[int, int]:
+    ratio = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
+    made = (2 * max(1, round(n * ratio / 2)) for n in (height, width))
+    tall, wide = made
+    return asked.height or tall, asked.width or wide
+
+
+def edit(asked: commands.Edit, console: Console) -> None:
+    """Remakes a film in another look."""
+    info = video.probe(asked.video)
+    clip = video.read(asked.video)
+    out = out_of(asked.video, asked.out, "edited")
+    region = None
+    if asked.region is not None:
+        region = torch.stack(list(regions.named(asked.region, clip.frames)))
+    look = None
+    if asked.reference is not None:
+        count = min(MOST_MOTION, video.count_frames(asked.reference))
+        look = video.read(asked.reference, num_frames=count).frames
+    frames = tasks.edit(clip.frames, asked.strength, region, look, asked.seed)
+    said = {"strength": asked.strength, "region": asked.region, "seed": asked.seed}
+    named = {"reference": asked.reference.name if asked.reference else None}
+    recipe = {"task": "edit", "given": asked.video.name, **said, **named}
+    size = (info.width, info.height)
+    heard = asked.video if info.audio_codecs and out.suffix in video.SOUND_OF else None
+    _written(
+        frames, clip.num_frames, size, info.fps, out, asked.quality, recipe, console, info, heard
+    )
+    if asked.compare:
+        rows = {"given": clip.frames, "edited": video.read(out).frames}
+        _drawn(rows, asked.compare, console)
+
+
+def _written(
+    frames: Iterator[Any],
+    num_frames: int,
+    size: tuple[int, int],
+    fps: Any,
+    out: Path,
+    quality: str,
+    recipe: dict[str, Any],
+    console: Console,
+    like: video.VideoInfo | None = None,
+    sound: Path | None = None,
+) -> None:
+    with (
+        bar(console) as progress,
+        video.Writer(
+            out,
+            like=like,
+            width=size[0],
+            height=size[1],
+            fps=fps,
+            quality=quality,
+            audio_from=sound,
+            recipe=recipe,
+        ) as writer,
+    ):
+        task = progress.add_task(recipe["task"], total=num_frames)
+        for frame in frames:
+            writer.write(frame[None])
+            progress.advance(task)
+    console.print(f"{out}: {writer.num_frames} frames.")
+
+
+def _drawn(rows: dict[str, Any], path: Path, console: Console) -> None:
+    from kineograph.evaluate import sheet
+
+    height, width = rows["clip" if "clip" in rows else "given"].shape[-2:]
+    count = min(len(frames) for frames in rows.values())
+    columns = [(str(n), n) for n in sorted({0, count // 4, count // 2, 3 * count // 4, count - 1})]
+    alike = {
+        name: torch.stack([sized(f, height, width) for f in frames[:count]])
+        for name, frames in rows.items()
+    }
+    sheet.save_png(sheet.contact_sheet(alike, columns), path)
+    console.print(f"{path}: the comparison.")
 
 
 def forecast(asked: commands.Forecast, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""What happens to footage on its way: noise, blur, compression, few pixels; all functions of rng."""
+"""What happens to footage on its way: noise, blur, compression, few pixels."""
 
 from dataclasses import dataclass
 

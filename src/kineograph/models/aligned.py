@@ -84,7 +84,7 @@ def neighbours(
 ) -> tuple[UInt8[np.ndarray, "k h w 3"], UInt8[np.ndarray, "k h w"]]:
     """Each of `OFFSETS` around the centre moved onto it, and by how many levels it differs there.
 
-    Beyond the ends of the list the nearest frame stands in.
+    Beyond the ends of the list the one on the other side stands in; alone, a frame has none.
     """
     own = pictures[centre].astype(np.float32)
     h, w = own.shape[:2]
@@ -92,13 +92,22 @@ def neighbours(
     made = np.empty((len(OFFSETS), h, w, 3), np.uint8)
     doubt = np.empty((len(OFFSETS), h, w), np.uint8)
     for k, offset in enumerate(OFFSETS):
-        other = min(max(centre + offset, 0), len(pictures) - 1)
+        other = mirrored(centre, offset, len(pictures))
         motion = dense_inverse_search(greys[centre], greys[other], QUICK)
         at = here + enlarged_motion(motion, h, w)
         moved = pulled(pictures[other].astype(np.float32), at)
         made[k] = np.rint(moved)
         doubt[k] = np.minimum(np.rint(difference(moved, own)), UNLIKE)
+        if other == centre:  # its own noise would speak for itself
+            doubt[k] = UNLIKE
     return made, doubt
+
+
+def mirrored(centre: int, offset: int, length: int) -> int:
+    """The neighbour at an offset, or where there is none the one on the other side."""
+    if 0 <= centre + offset < length:
+        return centre + offset
+    return min(max(centre - offset, 0), length - 1)
 
 
 def last_frame(

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kineograph.models.layers import channels_last, conv, zeroed
+from kineograph.models.layers import channels_last, conv, nearby, zeroed
 
 STRIDE_PX = 8
 """Sides must be multiples of this."""
@@ -21,15 +21,22 @@ CONTRAST = 4.0
 LEVELS = 16.0
 """Doubt is counted in levels of 255; what differs by more than a few of these is another thing."""
 UNTRUSTED = 1e-4
+UNASKED = -2.0
+"""The odds of softened pictures, unlearned."""
 
 
 @dataclass(frozen=True)
 class RestorerShape:
-    """How many pictures besides its own a restorer sees, what it is told, and its widths."""
+    """How many pictures besides its own a restorer sees, what it is told, and its widths.
+
+    soft_px: the start, softened over so many pixels, is among what is chosen from, too: noise is
+    then taken away by choosing, and need not be cancelled pixel by pixel.
+    """
 
     num_made: int = 4
     num_told: int = 1
     channels: tuple[int, int, int] = (32, 64, 96)
+    soft_px: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +84,7 @@ class Restorer(nn.Module):
         self.coarse = nn.Sequential(Block(coarse), Block(coarse))
         self.up = nn.Conv2d(coarse, 4 * middle, 1)
         self.up_again = nn.Conv2d(middle, 4 * fine, 1)
-        self.say = zeroed(conv(fine, 4 * (1 + s.num_made + 3)))
+        self.say = zeroed(conv(fine, 4 * (1 + s.num_made + len(s.soft_px) + 3)))
         self.slope = nn.Parameter(torch.ones(s.num_made))
         self.bias = nn.Parameter(torch.zeros(s.num_made))
 
@@ -87,6 +94,10 @@ class Restorer(nn.Module):
         pictures = torch.cat([shown.own[:, None], shown.made], 1)
         start = (odds.softmax(1)[:, :, None] * pictures).sum(1)
         said = F.pixel_shuffle(self.say(self._features(shown, start)), 2)
+        if self.shape.soft_px:
+            soft = [nearby(start, px)[:, None] for px in self.shape.soft_px]
+            pictures = torch.cat([pictures, *soft], 1)
+            odds = torch.cat([odds, torch.full_like(odds[:, : len(soft)], UNASKED)], 1)
         gates = (odds + said[:, 3:]).softmax(1)
         return (gates[:, :, None] * pictures).sum(1) + said[:, :3]
 

@@ -115,7 +115,9 @@ def _made(kind: str, numbers: dict[str, Any]) -> Model:
 
 
 def _restorer(numbers: dict[str, Any]) -> Restorer:
-    return Restorer(RestorerShape(**{**numbers, "channels": tuple(numbers["channels"])}))
+    lists = ("channels", "soft_px")
+    told = {key: tuple(value) if key in lists else value for key, value in numbers.items()}
+    return Restorer(RestorerShape(**told))
 
 
 def restorers_of(model: Kineo) -> dict[str, Restorer]:

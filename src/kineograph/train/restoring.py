@@ -152,7 +152,7 @@ def holed(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 LESSONS: Mapping[str, Lesson] = {
     "clean": Lesson(
-        RestorerShape(4, 2, (24, 64, 96)), 5, dirty, 3600, bias=(-1.5, -0.7, -0.7, -1.5)
+        RestorerShape(4, 2, (32, 64, 96), (3, 7)), 5, dirty, 1500, bias=(-1.5, -0.7, -0.7, -1.5)
     ),
     "between": Lesson(
         RestorerShape(NUM_BETWEEN, 1, (32, 64, 96)),

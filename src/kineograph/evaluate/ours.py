@@ -1,0 +1,42 @@
+"""Our answers to the questions of `kineo bench all`: the tasks, asked as users ask them."""
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kineograph import tasks
+from kineograph.evaluate.questions import UPSCALE, Answer, Question
+from kineograph.models.window import Predictor
+
+
+def ours(model: Predictor) -> Mapping[str, Mapping[str, Answer]]:
+    """Row -> name -> answer."""
+
+    def interpolate(question: Question) -> Float[Tensor, "n 3 H W"]:
+        timed = [(Fraction(2 * n), frame) for n, frame in enumerate(question.given)]
+        made = list(tasks.interpolate(timed, Fraction(1), model))
+        return torch.stack([frame for _, frame in made[1::2]])
+
+    def denoise(question: Question) -> Float[Tensor, "n 3 H W"]:
+        return _together(tasks.enhance(question.given, tasks.Enhancement(denoise=1.0), model))
+
+    def upscale(question: Question) -> Float[Tensor, "n 3 H W"]:
+        return _together(tasks.enhance(question.given, tasks.Enhancement(scale=UPSCALE), model))
+
+    def inpaint(question: Question) -> Float[Tensor, "n 3 H W"]:
+        assert question.hole is not None
+        return _together(tasks.inpaint(question.given, question.hole, model))
+
+    return {
+        "interpolate": {"kineo": interpolate},
+        "denoise": {"kineo": denoise},
+        "upscale": {"kineo": upscale},
+        "inpaint": {"kineo": inpaint},
+    }
+
+
+def _together(frames: Iterator[Float[Tensor, "3 h w"]]) -> Float[Tensor, "n 3 h w"]:
+    return torch.stack(list(frames))
