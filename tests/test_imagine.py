@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -20,7 +20,7 @@ from kineograph.models.patch_search import Size
 from kineograph.models.pyramid import bank_at
 from tests_support import panning
 
-H, W = 18, 24
+H, W = 16, 22
 
 
 def rand(*shape: int, seed: int = 0) -> Tensor:
@@ -42,7 +42,8 @@ def test_the_same_seed_gives_the_same_film_and_another_another(clip: Tensor) -> 
 
 def test_it_is_made_of_the_clip_and_is_no_stretch_of_it(clip: Tensor) -> None:
     film = generate(clip, 16, H, W, Imagining(seed=3))
-    assert film.amin() >= clip.amin() - 1e-4 and film.amax() <= clip.amax() + 1e-4
+    assert film.amin() >= clip.amin() - 1e-4
+    assert film.amax() <= clip.amax() + 1e-4
     assert abs(film.std() / clip.std() - 1) < 0.2
     nearest = min((film - clip[i : i + 16]).abs().mean() for i in range(17))
     assert nearest > 0.01
@@ -53,12 +54,13 @@ def test_a_clip_of_one_colour_gives_that_colour() -> None:
     torch.testing.assert_close(generate(grey, 9, 14, 10), torch.full((9, 3, 14, 10), 0.25))
 
 
-@pytest.mark.parametrize("num_frames", [24, 60])
+@pytest.mark.parametrize("num_frames", [20, 40])
 def test_a_loop_closes(clip: Tensor, num_frames: int) -> None:
-    film = generate(clip, num_frames, H, W, Imagining(seed=1, window=32), loop=True)
+    film = generate(clip, num_frames, H, W, Imagining(seed=1, window=24), loop=True)
     changes = film.diff(dim=0).abs().mean((1, 2, 3))
     seam = (film[0] - film[-1]).abs().mean()
-    assert len(film) == num_frames and seam <= changes.max()
+    assert len(film) == num_frames
+    assert seam <= changes.max()
 
 
 @settings(max_examples=100, deadline=None)
@@ -86,8 +88,8 @@ def test_a_window_keeps_its_known_ends(clip: Tensor, num_after: int) -> None:
 
 
 def test_frames_do_not_depend_on_how_many_follow(clip: Tensor) -> None:
-    shorter, longer = (generate(clip, n, H, W, Imagining(window=24)) for n in (30, 36))
-    assert torch.equal(shorter, longer[:30])
+    shorter, longer = (generate(clip, n, H, W, Imagining(window=20)) for n in (26, 30))
+    assert torch.equal(shorter, longer[:26])
 
 
 def test_an_edit_of_strength_0_is_the_film() -> None:
@@ -95,7 +97,7 @@ def test_an_edit_of_strength_0_is_the_film() -> None:
     assert torch.equal(edit(film, 0.0, reference=rand(2, 3, 20, 20, seed=1)), film)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, phases=[Phase.generate], deadline=None)
 @given(st.integers(0, 1000), st.floats(0.05, 1), st.floats(0, 1), st.booleans())
 def test_outside_the_region_every_bit_stays(
     seed: int, strength: float, share: float, referred: bool
@@ -120,14 +122,15 @@ def test_a_strong_edit_has_the_colours_of_the_reference(clip: Tensor) -> None:
 
 def test_what_stands_still_does_not_flicker() -> None:
     still = panning(1, 0.0)[:, :, :36, :48].expand(6, -1, -1, -1).clone()
-    edited = edit(still, 0.6, reference=rand(1, 3, 36, 48))
+    edited = edit(still, 0.6, reference=-still[:1].flip(-1))
     changes = edited.diff(dim=0).abs().mean((1, 2, 3))
     assert changes[-1] < 0.1 * edited.std()
 
 
 def test_another_seed_edits_otherwise(clip: Tensor) -> None:
     first, again, other = (edit(clip[:2], 0.9, seed=seed) for seed in (0, 0, 1))
-    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_senseless_questions_are_refused(clip: Tensor) -> None:
@@ -140,4 +143,4 @@ def test_senseless_questions_are_refused(clip: Tensor) -> None:
     with pytest.raises(ValueError, match=r"region is \(1, 1, 5, 5\)"):
         edit(clip, 0.5, torch.ones(1, 1, 5, 5, dtype=torch.bool))
     with pytest.raises(ValueError, match="variety"):
-        Imagining(variety=0)
+        Imagining(variety=0.0)

@@ -48,14 +48,14 @@ SMALLEST_PX = 24
 def edit(
     frames: Float[Tensor, "t c h w"],
     strength: float,
-    region: Bool[Tensor, "#t 1 h w"] | None = None,
+    region: Bool[Tensor, "n 1 h3 w3"] | None = None,
     reference: Float[Tensor, "t2 c h2 w2"] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Float[Tensor, "t c h w"]:
-    """The film in `region` (everywhere, if None) remade with the look of `reference`.
+    """The film in `region` remade with the look of `reference`.
 
-    What differs by less than the noise of `strength` is exchanged (SDEdit, arXiv 2108.01073): at 0
+    The region is given for one frame or each, and is everywhere if None. What differs by less than the noise of `strength` is exchanged (SDEdit, arXiv 2108.01073): at 0
     the film comes back as it is, near 1 all of it is made of pieces of the reference (of the film
     itself, if None) on the film's layout. Outside the region every bit stays. RGB in [-1, 1].
 
@@ -69,7 +69,7 @@ def edit(
 def editing(
     frames: Float[Tensor, "t c h w"],
     strength: float,
-    region: Bool[Tensor, "#t 1 h w"] | None = None,
+    region: Bool[Tensor, "n 1 h3 w3"] | None = None,
     reference: Float[Tensor, "t2 c h2 w2"] | None = None,
     seed: int = 0,
     progress: Progress | None = None,

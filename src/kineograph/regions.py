@@ -42,6 +42,8 @@ AGREES = 0.7
 LEAST_INLIERS, LEAST_ALIKE, LEAST_ALIKE_ASTRAY, LEAST_AREA = 0.25, 0.45, 0.65, 0.15
 """Below these, the thing is lost: how alike its colours are to those that it had (1: the same),
 more so where less than the first of it moves as one; and its area as a share of its first."""
+LEAVING_AREA = 0.5
+"""Less than this of its first area, at the edge: it is leaving the picture, not lost."""
 NUM_PAST = 24
 """The colours that it had fade over so many frames."""
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)(%?)")
@@ -248,11 +250,15 @@ def _first(picture: Picture, corners: tuple[int, int, int, int]) -> _Followed:
 def _next(thing: _Followed, picture: Picture, area: int) -> tuple[_Followed, str]:
     """The thing in the next frame, or why it is lost."""
     carried, loose, share = _carried(thing, picture)
-    if carried.sum() < LEAST_AREA * area and _touches_edge(carried):
-        return _Followed(picture, np.zeros_like(carried), thing.colours), ""
+    gone = _Followed(picture, np.zeros_like(carried), thing.colours)
+    leaves = _touches_edge(thing.mask) and carried.sum() < LEAVING_AREA * area
+    if not carried.any() or (leaves and carried.sum() < LEAST_AREA * area):
+        return gone, ""
     mask = _refined(picture, carried, loose)
     colours = _colours(picture, mask)
     alike = float(np.minimum(colours, thing.colours).sum())
+    if leaves and alike < LEAST_ALIKE:
+        return gone, ""
     if alike < (LEAST_ALIKE if share > LEAST_INLIERS else LEAST_ALIKE_ASTRAY):
         return thing, f"{share:.0%} of it moves as one, and {alike:.0%} of its colours are there"
     if mask.sum() < LEAST_AREA * area:
@@ -373,4 +379,4 @@ def _colours(picture: Picture, mask: Mask) -> Float32[np.ndarray, " n"]:
 
 
 def _touches_edge(mask: Mask) -> bool:
-    return bool(not mask.any() or mask[[0, -1]].any() or mask[:, [0, -1]].any())
+    return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())

@@ -53,7 +53,8 @@ def scratches(frames: Iterable[tuple[Seen, bool]]) -> Iterator[Mask]:
     proof = None
     for window, now in around(map(_lit, frames), AHEAD, AHEAD):
         proof = proof or _unproved(window[now])
-        evidence = np.mean([lit.wide for lit in window], 0)
+        until, onwards = window[: now + 1], window[now:]
+        evidence = np.maximum(*(np.mean([w.wide for w in part], 0) for part in (until, onwards)))
         there = _score(_leaning(evidence, window[now].seen.size[0])) > THERE
         proof = _proof(proof, window[now], there)
         yield _drawn(window[now], evidence, there & (proof.left > 0))

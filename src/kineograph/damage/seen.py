@@ -49,13 +49,16 @@ def seen_of(frames: Iterable[Float[Tensor, "3 h w"]]) -> Iterator[Seen]:
 def seen(frame: Float[Tensor, "3 h w"], before: Seen | None) -> Seen:
     """The measures of one frame, `before` being those of the frame before."""
     size = (int(frame.shape[1]), int(frame.shape[2]))
+    if before is not None and before.size != size:
+        raise ValueError(
+            f"a frame of {size[1]}x{size[0]} follows one of {before.size[1]}x{before.size[0]}; "
+            "give frames of one size"
+        )
     picture = shrunk(frame, WORK_PX)
     grey = grey_of(resized(picture, MOTION_PX))
     change = cuts.change(resized(picture, WIDTH_PX), before and before.change)
     if before is None:
         steps, most = _cells(motion_between(grey, grey)), float("inf")
-    elif before.size != size:
-        raise ValueError(f"a frame of {size[::-1]} follows one of {before.size[::-1]}")
     else:
         steps = _cells(motion_between(grey, before.grey))
         most = _most(picture, before.picture)

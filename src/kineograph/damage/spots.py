@@ -134,7 +134,8 @@ def _sorted(spikes: _Spikes, clear: Levels, others: list[Levels]) -> Spots:
     for k in largest[:MOST_SEARCHES]:
         keep[k] = not _flies(scene, labels == k, stats[k])
     large = keep & (stats[:, cv2.CC_STAT_AREA] > BLOCK_SHARE * clear.size)
-    return Spots(_closed((keep & ~large)[labels], 3.0), _glitch(large[labels]))
+    glitch = _glitch(large[labels])
+    return Spots(_closed((keep & ~large)[labels], 3.0) & ~glitch, glitch)
 
 
 def _glitch(mask: Mask) -> Mask:

@@ -360,8 +360,8 @@ def classical(row: str) -> dict[str, Answer]:
         },
         "denoise": {
             "noisy": noisy, "hqdn3d": hqdn3d, "nlmeans": nlmeans, "nlm": nlm,
-            "nlm of 5 frames": partial(nlm, num_frames=5), "dctdnoiz": dct,
-            "along motion": along_motion,
+            "nlm of 5 frames": partial(nlm, num_frames=5, strength=14.0, colour=14.0),
+            "dctdnoiz": dct, "along motion": along_motion,
         },
         "upscale": {
             "bicubic": enlarged, "bicubic, sharpened": sharpened,

@@ -158,11 +158,14 @@ def exact(asked: Queries, bank: Bank, num_nearest: int) -> Found:
 
 
 def _lengths(bank: Bank) -> Float[Tensor, "n t"]:
-    """The squared length of each frame of each patch."""
+    """The squared length of each frame of each patch; in all that of its components."""
     power = rearrange(bank.frames.square().sum(-1), "t h w -> t 1 h w")
     size = bank.size
     within = F.avg_pool2d(power, (size.h, size.w), 1)[:, 0] * (size.h * size.w)
-    return rearrange(within.unfold(0, size.t, 1), "t h w n -> (t h w) n")
+    lengths = rearrange(within.unfold(0, size.t, 1), "t h w n -> (t h w) n")
+    # What the components leave out of the products must not be left in the lengths.
+    known = bank.features.flatten(0, 2).square().sum(1, keepdim=True)
+    return lengths - (lengths.sum(1, keepdim=True) - known) / size.t
 
 
 def _asking(asked: Queries, bank: Bank) -> Float[Tensor, "n d2"]:

@@ -199,7 +199,7 @@ class Lattice:
 
 def carried_over(
     matches: Matches, coarse: Lattice, fine: Lattice, coarse_bank: Bank, fine_bank: Bank
-) -> Matches:
+) -> Int[Tensor, "gt2 gy2 gx2 3"]:
     """The matches of a coarse film as matches of a finer one, in the finer footage."""
     near, offsets = [], []
     for had, asked in zip(coarse.axes(), fine.axes(), strict=True):
