@@ -111,7 +111,8 @@ def test_what_is_relit_keeps_its_order() -> None:
     ramp = torch.linspace(-1, 1, 256).expand(3, 4, 256)
     for gain in (-0.4, 0.2, 0.5):
         light = flicker.Light(
-            np.full((flicker.KNOTS, 3), gain, np.float32), np.zeros((*flicker.GRID, 3), np.float32)
+            np.full((len(flicker.KNOTS), 3), gain, np.float32),
+            np.zeros((*flicker.GRID, 3), np.float32),
         )
         out = flicker.relit(ramp, light)
         assert (out.diff(dim=-1) > -1e-4).all()

@@ -35,7 +35,7 @@ def clip() -> Tensor:
 
 
 def test_the_same_seed_gives_the_same_film_and_another_another(clip: Tensor) -> None:
-    first, again, other = (generate(clip, 16, H, W, Imagining(seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (generate(clip, 8, H, W, Imagining(seed=seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert (first - other).abs().mean() > 0.02
 
@@ -54,7 +54,7 @@ def test_a_clip_of_one_colour_gives_that_colour() -> None:
     torch.testing.assert_close(generate(grey, 9, 14, 10), torch.full((9, 3, 14, 10), 0.25))
 
 
-@pytest.mark.parametrize("num_frames", [20, 40])
+@pytest.mark.parametrize("num_frames", [20, 36])
 def test_a_loop_closes(clip: Tensor, num_frames: int) -> None:
     film = generate(clip, num_frames, H, W, Imagining(seed=1, window=24), loop=True)
     changes = film.diff(dim=0).abs().mean((1, 2, 3))

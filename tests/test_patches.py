@@ -125,7 +125,7 @@ def test_matches_of_a_small_film_paste_a_large_one() -> None:
     """A film that is its footage: what the small matches say of the large film is that film."""
     large = rand(6, 3, 24, 32)
     small = scaled(large, Size(3, 12, 16))
-    coarse, fine = bank_of(small, Size(2, 5, 5)), bank_of(large, Size(3, 7, 7))
+    coarse, fine = bank_of(small, Size(2, 5, 5)), bank_of(large, Size(3, 7, 7), repeated=(1, 1))
     _, matches = denoised(
         small[None], torch.full((1, 3, 1, 12, 16), 0.01), coarse, Search(), seeded()
     )

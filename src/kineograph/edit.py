@@ -55,12 +55,13 @@ def edit(
 ) -> Float[Tensor, "t c h w"]:
     """The film in `region` remade with the look of `reference`.
 
-    The region is given for one frame or each, and is everywhere if None. What differs by less than the noise of `strength` is exchanged (SDEdit, arXiv 2108.01073): at 0
-    the film comes back as it is, near 1 all of it is made of pieces of the reference (of the film
-    itself, if None) on the film's layout. Outside the region every bit stays. RGB in [-1, 1].
+    The region is given for one frame or for each, and is everywhere if None; outside of it every
+    bit stays. What differs by less than the noise of `strength` is exchanged (SDEdit, arXiv
+    2108.01073): at 0 the film comes back as it is, near 1 all of it is made of pieces of the
+    reference (of the film itself, if None) on the film's layout. RGB in [-1, 1].
 
     >>> film = torch.rand(3, 3, 16, 16) * 2 - 1
-    >>> torch.equal(edit(film, strength=0), film)
+    >>> torch.equal(edit(film, strength=0.0), film)
     True
     """
     return torch.stack(list(editing(frames, strength, region, reference, seed, progress)))

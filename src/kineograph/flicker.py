@@ -36,7 +36,8 @@ AHEAD = AROUND + cuts.AHEAD
 """How many frames beyond the one in question are looked at."""
 SIGMA_FRAMES = 5.0
 """The line is fitted to the frames around, by a Gaussian of this width."""
-KNOTS = 8
+KNOTS = (0, 5, 20, 45, 80, 125, 180, 243, 255)
+"""Levels at which a curve is told: denser where it is dark; white by itself, for it is clipped."""
 GRID = (6, 10)
 BLACK_LEVELS = 4.0
 """Light is told by the logarithm of levels above minus this."""
@@ -61,7 +62,7 @@ Plane = Float32[np.ndarray, "h w"]
 class Light:
     """How much brighter a frame is than another, as logarithms of gains.
 
-    curve: by brightness, at `KNOTS` levels from black to white. field: by place.
+    curve: by brightness, at each of `KNOTS`. field: by place.
     """
 
     curve: Float32[np.ndarray, "knots 3"]
@@ -113,7 +114,7 @@ def _steps(frames: Iterable[Float[Tensor, "3 h w"]]) -> Iterator[_Step]:
 
 
 def _no_light() -> Light:
-    return Light(np.zeros((KNOTS, 3), np.float32), np.zeros((*GRID, 3), np.float32))
+    return Light(np.zeros((len(KNOTS), 3), np.float32), np.zeros((*GRID, 3), np.float32))
 
 
 def change(now: Picture, before: Picture) -> Light:
@@ -122,14 +123,13 @@ def change(now: Picture, before: Picture) -> Light:
     Told roughly, then closer: what is far from the answer so far is motion, and counts for little.
     """
     here, there = _log(now), _log(_compensated(now, before))
-    seen = 1 - 0.9 * ((now < 2) | (now > 253)).any(-1, keepdims=True)
     level = np.clip(np.rint(np.exp((here + there) / 2) - BLACK_LEVELS), 0, 255).astype(np.uint8)
     even = np.asarray(np.median(here - there, (0, 1)))
-    curve, field = np.tile(even, (KNOTS, 1)), _no_light().field
-    trust = np.asarray(seen, np.float32)
+    curve, field = np.tile(even, (len(KNOTS), 1)), _no_light().field
+    trust = np.ones_like(here)
     for spread in SPREADS:
         rest = here - there - _told(Light(curve, field), level)
-        trust = np.asarray(seen * np.reciprocal(1 + np.square(rest / spread)))
+        trust = np.asarray(np.reciprocal(1 + np.square(rest / spread)))
         more = _fitted(rest, level, trust)
         curve, field = curve + more.curve, field + more.field
     return Light(curve, field * _sure(trust))
@@ -162,9 +162,9 @@ def _log(picture: Picture) -> Float32[np.ndarray, "h w 3"]:
 
 
 def _hats() -> Float32[np.ndarray, "levels knots"]:
-    """How much each knot has to say at each of 256 levels; knots are denser where it is dark."""
-    places = np.sqrt(np.arange(256) / 255) * (KNOTS - 1)
-    return np.clip(1 - np.abs(places[:, None] - np.arange(KNOTS)), 0, 1).astype(np.float32)
+    """How much each knot has to say at each of 256 levels."""
+    hats = [np.interp(np.arange(256), KNOTS, knot) for knot in np.eye(len(KNOTS))]
+    return np.stack(hats, 1).astype(np.float32)
 
 
 def _curve(
@@ -175,7 +175,7 @@ def _curve(
     counts = np.bincount(bins, trust.ravel(), 256)
     sums = np.bincount(bins, (trust * rise).ravel(), 256)
     hats, total = _hats(), counts.sum() + 1e-6
-    pull = EVEN_SHARE * total * np.eye(KNOTS)
+    pull = EVEN_SHARE * total * np.eye(len(KNOTS))
     even = sums.sum() / total
     found = np.linalg.solve((hats.T * counts) @ hats + pull, hats.T @ sums + pull.sum(1) * even)
     return found.astype(np.float32)

@@ -172,7 +172,7 @@ class Edit:
     video: tyro.conf.Positional[Path]
     out: Out = None
     """Where to write; by default beside the film, as NAME-edited."""
-    strength: float = 0.6
+    strength: float = 0.35
     """0 is the film as it is, 1 all the reference on the film's layout."""
     reference: Path | None = None
     """A picture or clip whose look is taken; the film itself if not given."""

@@ -201,7 +201,7 @@ def colourise(model: Predictor) -> Shown:
 
 def edit(_: Predictor) -> Shown:
     film, look = clip(SHOTS[4], 6), clip(SHOTS[2], 6)
-    made = _together(tasks.edit(film, 0.6, reference=look))
+    made = _together(tasks.edit(film, 0.35, reference=look))
     rows = {"film": film, "reference": look, "edited": made}
     return Shown("The look of another shot: `kineo edit --reference`.", rows, (0, 2, 3, 5))
 

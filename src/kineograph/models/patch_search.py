@@ -44,10 +44,12 @@ class Size:
 class Bank:
     """All patches of footage: its frames, and the components of the patch that begins at each cell.
 
-    A patch is found about as far from its own place in the picture as `place_sd_px` says.
+    A patch is found about as far from its own place in the picture as `place_sd_px` says. The
+    frames may be larger than the `footage`, by rows and columns repeated.
     """
 
     frames: Float[Tensor, "t h w c"]
+    footage: Size
     size: Size
     basis: Float[Tensor, "d c t2 h2 w2"]
     features: Float[Tensor, "t3 h3 w3 d"]
@@ -107,15 +109,21 @@ def bank_of(
     size: Size,
     place_sd_px: float = float("inf"),
     num_components: int = NUM_COMPONENTS,
+    repeated: tuple[int, int] = (0, 0),
 ) -> Bank:
-    """All patches of that size; of the footage's own size where it is smaller."""
+    """All patches of that size; of the footage's own size where it is smaller.
+
+    The last row and the last column count so many times more, as they do in a film whose patches
+    at their stride would not reach its end.
+    """
     t, _, h, w = footage.shape
     size = size.within(t, h, w)
+    footage = F.pad(footage, (0, repeated[1], 0, repeated[0]), mode="replicate")
     volume = rearrange(footage, "t c h w -> 1 c t h w")
     basis = principal(volume, size, num_components)
     features = rearrange(F.conv3d(volume, basis), "1 d t h w -> t h w d").contiguous()
     frames = rearrange(footage, "t c h w -> t h w c").contiguous()
-    return Bank(frames, size, basis, features, place_sd_px)
+    return Bank(frames, Size(t, h, w), size, basis, features, place_sd_px)
 
 
 def principal(

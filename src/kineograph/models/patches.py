@@ -116,6 +116,11 @@ def queries(
     )
 
 
+def repeated(height: int, width: int, size: Size, stride_px: int) -> tuple[int, int]:
+    """Rows and columns by which a picture falls short of patches at that stride."""
+    return -(height - size.h) % stride_px, -(width - size.w) % stride_px
+
+
 def _padded(
     volume: Float[Tensor, "1 c t h w"], size: Size, stride_px: int, ring: bool
 ) -> Float[Tensor, "1 c t2 h2 w2"]:
@@ -123,8 +128,7 @@ def _padded(
     if ring:
         frames = torch.arange(volume.shape[2] + size.t - 1) % volume.shape[2]
         volume = volume[:, :, frames]
-    down = -(volume.shape[3] - size.h) % stride_px
-    right = -(volume.shape[4] - size.w) % stride_px
+    down, right = repeated(volume.shape[3], volume.shape[4], size, stride_px)
     return F.pad(volume, (0, right, 0, down, 0, 0), mode="replicate")
 
 
@@ -191,10 +195,13 @@ class Lattice:
 
     def axes(self) -> list[tuple[int, int, int, int]]:
         """(length of the film, length of a patch, stride, number of patches) along each axis."""
-        lengths = (self.film.t, self.film.h, self.film.w)
-        patches = (self.patch.t, self.patch.h, self.patch.w)
+        lengths, patches = _lengths(self.film), _lengths(self.patch)
         strides = (1, self.stride_px, self.stride_px)
         return list(zip(lengths, patches, strides, self.grid, strict=True))
+
+
+def _lengths(size: Size) -> tuple[int, int, int]:
+    return size.t, size.h, size.w
 
 
 def carried_over(
@@ -211,10 +218,9 @@ def carried_over(
     picked = matches[near[0][:, None, None], near[1][:, None], near[2]]
     moved = []
     for axis, offset in enumerate(offsets):
-        growth = fine_bank.frames.shape[axis] / coarse_bank.frames.shape[axis]
+        growth = _lengths(fine_bank.footage)[axis] / _lengths(coarse_bank.footage)[axis]
         middle = (picked[..., axis] + coarse.axes()[axis][1] / 2) * growth
-        along = rearrange(offset, "n -> n 1 1") if axis == 0 else offset
-        along = rearrange(offset, "n -> n 1") if axis == 1 else along
+        along = offset.reshape([-1 if other == axis else 1 for other in range(3)])
         begin = (middle + along - fine.axes()[axis][1] / 2).round().long()
         moved.append(begin.clamp(0, fine_bank.counts[axis] - 1))
     return torch.stack(moved, -1)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kineograph.models.patch_search import Bank, Size, bank_of
-from kineograph.models.patches import Lattice, Matches, Search, carried_over, pasted
+from kineograph.models.patches import Lattice, Matches, Search, carried_over, pasted, repeated
 
 COARSEST_PX = 9
 """The short side that the whole picture is thought out at."""
@@ -80,7 +80,8 @@ def bank_at(
     t, _, h, w = footage.shape
     size = Size(max(1, t // level.pace), level.height, max(1, round(w * level.height / h)))
     patch = level.patch.within(film.t, film.h, film.w)
-    return bank_of(scaled(footage, size), patch, place_sd * level.height)
+    fitting = repeated(level.height, level.width, patch, level.search.stride_px)
+    return bank_of(scaled(footage, size), patch, place_sd * level.height, repeated=fitting)
 
 
 @dataclass(frozen=True, eq=False)
