@@ -297,7 +297,7 @@ def enhance(
 ) -> Iterator[Frame]:
     """Frames with less flicker, noise and blur, more pixels, and colours, as asked, in that order.
 
-    Looks a few frames ahead (12 for flicker, 2 for the rest).
+    Looks a few frames ahead (15 for flicker, 2 for the rest).
     """
     model, stream = model or weights.load(), iter(frames)
     if what.deflicker:

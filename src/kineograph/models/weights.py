@@ -115,9 +115,8 @@ def _made(kind: str, numbers: dict[str, Any]) -> Model:
 
 
 def _restorer(numbers: dict[str, Any]) -> Restorer:
-    lists = ("channels", "soft_px")
-    told = {key: tuple(value) if key in lists else value for key, value in numbers.items()}
-    return Restorer(RestorerShape(**told))
+    channels, soft = tuple(numbers["channels"]), tuple(numbers.get("soft_px", ()))
+    return Restorer(RestorerShape(numbers["num_made"], numbers["num_told"], channels, soft))
 
 
 def restorers_of(model: Kineo) -> dict[str, Restorer]:
