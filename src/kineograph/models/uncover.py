@@ -28,7 +28,6 @@ NUM_UNCOVERED = 5
 """Seen before and after, along the motion and at the same place; spread inwards from the rim."""
 AGED = 4
 """Levels of doubt for each frame that a place was out of sight."""
-SPREAD_DOUBT = 60
 RIM_PX = 4
 """Motion this near a hole is disturbed by it."""
 TRUSTED_PX, NOTHING = 7, 2.0
@@ -170,7 +169,11 @@ def uncovered(
     answers = {}
     for n in wanted:
         pairs = [read(traces[n], filled, n, holes[n]) for traces in passes]
-        spread_doubt = np.where(holes[n], SPREAD_DOUBT, 0).astype(np.uint8)
-        made = np.stack([*(picture for picture, _ in pairs), filled[n]])
-        answers[n] = made, np.stack([*(doubt for _, doubt in pairs), spread_doubt])
+        pictures, doubts = (np.stack(parts) for parts in zip(*pairs, strict=True))
+        seen = doubts.min(0) < UNLIKE
+        best = np.take_along_axis(pictures, doubts.argmin(0)[None, ..., None], 0)[0]
+        # What was never in sight is spread inwards from what was, not from the hole's rim alone.
+        rest = np.rint(spread(best, holes[n] & ~seen)).astype(np.uint8)
+        unlike = np.where(holes[n] & seen, UNLIKE, 0)[None].astype(np.uint8)
+        answers[n] = np.concatenate([pictures, rest[None]]), np.concatenate([doubts, unlike])
     return answers
