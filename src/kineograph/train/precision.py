@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 
 Format = Literal["fp32", "bf16"]
+PATIENCE_SECONDS = 0.5
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -28,7 +29,20 @@ class Precision:
 def gemm_rate(
     device: torch.device, dtype: torch.dtype, size: int = 1024, repeats: int = 5
 ) -> float:
-    """FLOP/s of a square matrix product: the best of a few, as other work only slows it."""
+    """FLOP/s of a square matrix product: the best of a few, as other work only slows it.
+
+    Smaller ones are tried first, and the last is told that took no patience: some processors
+    have bf16 two hundred times slower than fp32, and 10 s would go on learning that.
+    """
+    rate = _timed(device, dtype, size // 8, repeats)
+    for larger in (size // 2, size):
+        if (repeats + 1) * 2 * larger**3 / rate > PATIENCE_SECONDS:
+            break
+        rate = _timed(device, dtype, larger, repeats)
+    return rate
+
+
+def _timed(device: torch.device, dtype: torch.dtype, size: int, repeats: int) -> float:
     left = torch.full((size, size), 0.5, device=device, dtype=dtype)
     seconds = []
     for _ in range(repeats + 1):
