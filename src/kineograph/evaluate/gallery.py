@@ -53,7 +53,7 @@ def main(page: Path = Path("docs/gallery.md"), model_name: str = weights.SHIPPED
         _save(shown, picture)
         lines += [f"## {name}", "", shown.said, "", *_scores(shown)]
         lines += [f"![{name}]({folder.name}/{picture.name})", ""]
-        page.write_text("\n".join(lines))
+        page.write_text("\n".join([*lines, SEEN]))
         print(f"{name}: {picture}", flush=True)
 
 
@@ -62,6 +62,14 @@ HEAD = """# Gallery
 Every verb on shots of Big Buck Bunny that no training saw, at 256x144, made by `make gallery` with
 the shipped weights ({sha}). dB are PSNR over the clip, against the film itself.
 (c) Blender Foundation, CC-BY 3.0.
+"""
+
+
+SEEN = """## What there is to see
+Good: frames between and moving holes cannot be told from the film; noise goes and fur stays; enlarged
+edges are clean; flicker is gone; imagined films are sharp. Bad: sides that no frame shows are soft
+colour; a scratch over a still shot stays; deblurring does nearly nothing; colours are a faint tint;
+an edit towards an unlike reference is a collage; foretold limbs stop.
 """
 
 
