@@ -2,7 +2,9 @@
 
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +20,7 @@ from kineograph.models import eulerian, weights
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer, RestorerShape, Shown
 from kineograph.models.window import Predictor
+from kineograph.train import transfer
 from kineograph.video.levels import to_8_bits
 from tests_support import panning
 
@@ -231,3 +234,17 @@ def test_precede_is_predict_backwards(model: Predictor) -> None:
     assert torch.equal(
         tasks.precede(frames, 2, model), tasks.predict(frames.flip(0), 2, model).flip(0)
     )
+
+
+def test_a_map_between_domains_is_learned_from_a_pair(tmp_path: Path) -> None:
+    target = np.stack([picture_of(frame) for frame in film(6, 1.0, 48)])
+    net, result = transfer.learn(255 - target, target, tmp_path / "run", 1.0, steps=12)
+    path = tmp_path / "map.safetensors"
+    transfer.save(net, path, result, ("negative", "film"))
+    given = torch.stack([frame_of(picture) for picture in 255 - target])
+    made = torch.stack(list(tasks.transfer(given, weights.load_map(str(path)))))
+    assert made.shape == given.shape
+    truth = torch.stack([frame_of(picture) for picture in target])
+    assert (made - truth).square().mean() < (given - truth).square().mean()
+    with pytest.raises(ValueError, match="of the same number and size"):
+        transfer.learn(target, target[:3], tmp_path / "other", 1.0)

@@ -109,7 +109,10 @@ def cropped(
             frame[:] = cut
         else:
             how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-            cv2.resize(np.ascontiguousarray(cut), (size_px, size_px), frame, interpolation=how)
+            for first in range(0, footage.shape[3], 3):  # OpenCV resizes no more than 4 at once
+                part = np.ascontiguousarray(cut[..., first : first + 3])
+                made = cv2.resize(part, (size_px, size_px), interpolation=how)
+                frame[..., first : first + 3] = made.reshape(size_px, size_px, -1)
     return out
 
 

@@ -16,11 +16,15 @@ from kineograph.train.loop import FitResult, fit
 
 SHAPE = RestorerShape(1, 1, (24, 64, 128))
 LEAST_FRAMES, LEAST_PX = 2, 32
-Pictures = UInt8[np.ndarray, "n h w 3"]
 
 
 def learn(
-    source: Pictures, target: Pictures, out: Path, minutes: float, steps: int = 2000, seed: int = 0
+    source: UInt8[np.ndarray, "n h w 3"],
+    target: UInt8[np.ndarray, "n2 h2 w2 3"],
+    out: Path,
+    minutes: float,
+    steps: int = 2000,
+    seed: int = 0,
 ) -> tuple[Restorer, FitResult]:
     """A restorer that shows `source` as `target`; resumes what `out` holds.
 
@@ -37,7 +41,7 @@ def learn(
             f"{LEAST_PX} px a side or more."
         )
     side = min(128, min(source.shape[1:3]) // 8 * 8)
-    options = ClipOptions(2, side, (1,), (1.0,), Augment(upside_down=0, reverse=0.5, colour=0))
+    options = ClipOptions(2, side, (1,), (1.0,), Augment(upside_down=0.0, reverse=0.5, colour=0.0))
     both = ClipSource(np.concatenate([source, target], -1), [(0, len(source))], options)
     batches = Batches(both, 8, seed=seed, prepare=paired)
     torch.manual_seed(seed)
