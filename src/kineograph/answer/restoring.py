@@ -21,6 +21,7 @@ from kineograph.answer.tiles import tiled
 from kineograph.flow import velocity_from_clean
 from kineograph.known import Known
 from kineograph.models import aligned, uncover
+from kineograph.models.aligned import Picture
 from kineograph.models.between import between, flows_of
 from kineograph.models.cuts import around
 from kineograph.models.net import Kineo
@@ -29,7 +30,6 @@ from kineograph.models.window import Predictor
 from kineograph.video.levels import from_levels, levels
 
 Frame = Float[Tensor, "3 h w"]
-Picture = UInt8[np.ndarray, "h w 3"]
 REACH = max(aligned.OFFSETS)
 LOOK, CHUNK = 24, 8
 """A hole is filled from frames so far before and behind it, so many frames at a time."""
@@ -114,11 +114,11 @@ def in_between(
     start, end = pictures[1:3]
     assert start is not None
     assert end is not None
-    flows = flows_of(pictures)
+    flows, unknown = flows_of(pictures), _nothing(frame_of(start))
     for t in moments:
         found = between(start, end, flows, t)
         shown = _shown(found.blend, found.made, found.doubt, [t])
-        yield restored(net, shown, _nothing(frame_of(start)))
+        yield restored(net, shown, unknown)
 
 
 def filled(

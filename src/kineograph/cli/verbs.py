@@ -1,7 +1,7 @@
 """Each verb that turns a film into a film: what it asks of its task, what the file must know."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import tee
@@ -58,6 +58,14 @@ def _like(film: video.Film, frames: Iterator[Timed], total: int | None) -> Answe
     return Answer(frames, info, info.width, info.height, info.fps, total)
 
 
+def _at_their_times(
+    frames: Iterator[Timed], task: Callable[[Iterator[Frame]], Iterator[Frame]]
+) -> Iterator[Timed]:
+    """What a task makes of each frame, shown when the frame was."""
+    first, second = tee(frames)
+    return zip((at for at, _ in first), task(frame for _, frame in second), strict=True)
+
+
 def interpolate(
     asked: commands.Interpolate,
     film: video.Film,
@@ -105,10 +113,7 @@ def enhance(
     others = asked.deblur or asked.scale > 1 or asked.deflicker or asked.colourise
     denoise = asked.denoise if asked.denoise is not None else float(not others)
     what = tasks.Enhancement(denoise, asked.deblur, asked.scale, asked.deflicker, asked.colourise)
-    first, second = tee(frames)
-    made = zip(
-        (at for at, _ in second), tasks.enhance((f for _, f in first), what, model), strict=True
-    )
+    made = _at_their_times(frames, lambda film: tasks.enhance(film, what, model))
     like = _like(film, made, total)
     answer = replace(
         like,
@@ -151,12 +156,7 @@ def outpaint(
 ) -> Made:
     """A picture of another shape."""
     width, height = reshaped(film.info.width, film.info.height, asked.aspect)
-    first, second = tee(frames)
-    made = zip(
-        (at for at, _ in second),
-        tasks.outpaint((f for _, f in first), height, width, model),
-        strict=True,
-    )
+    made = _at_their_times(frames, lambda film: tasks.outpaint(film, height, width, model))
     return replace(_like(film, made, total), width=width, height=height), {"aspect": asked.aspect}
 
 
@@ -197,10 +197,6 @@ def transfer(
     model: Predictor,
 ) -> Made:
     """Another domain, by a map."""
-    first, second = tee(frames)
-    made = zip(
-        (at for at, _ in second),
-        tasks.transfer((f for _, f in first), weights.load_map(str(asked.map))),
-        strict=True,
-    )
+    net = weights.load_map(str(asked.map))
+    made = _at_their_times(frames, lambda film: tasks.transfer(film, net))
     return _like(film, made, total), {"map": weights.digest(str(asked.map))}

@@ -1,6 +1,6 @@
 """`make gallery` shows every verb on held-out footage in one page."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +18,11 @@ from kineograph.answer.tiles import sized
 from kineograph.data import damaged, degrade, footage, shots
 from kineograph.data.clips import rng_for
 from kineograph.evaluate import metrics
-from kineograph.evaluate.sheet import contact_sheet
+from kineograph.evaluate.ours import together
+from kineograph.evaluate.sheet import contact_sheet, to_image_frames
 from kineograph.models import eulerian, weights
 from kineograph.models.window import Predictor
-from kineograph.video.levels import frames_of, levels, to_8_bits
+from kineograph.video.levels import frames_of, to_8_bits
 
 Film = Float[Tensor, "t 3 h w"]
 HEIGHT, WIDTH = 144, 256
@@ -84,10 +85,6 @@ def clip(number: int, num_frames: int = NUM_FRAMES) -> Film:
     )
 
 
-def _together(frames: Iterator[Tensor]) -> Film:
-    return torch.stack(list(frames))
-
-
 def predict(model: Predictor) -> Shown:
     film = clip(SHOTS[0], 24)
     known, truth = film[:8], film[8:]
@@ -109,7 +106,7 @@ def precede(model: Predictor) -> Shown:
 
 def generate(_: Predictor) -> Shown:
     like = clip(SHOTS[1], 24)
-    made = _together(tasks.generate(like, NUM_FRAMES, HEIGHT, WIDTH, loop=True))
+    made = together(tasks.generate(like, NUM_FRAMES, HEIGHT, WIDTH, loop=True))
     rows = {"given clip": like[:NUM_FRAMES], "imagined, loops": made}
     return Shown("A new film with the statistics of a clip: `kineo generate CLIP --loop`.", rows)
 
@@ -117,7 +114,7 @@ def generate(_: Predictor) -> Shown:
 def animate(_: Predictor) -> Shown:
     still = clip(SHOTS[2], 1)[0]
     field = eulerian.zooming(HEIGHT, WIDTH, 0.004)
-    made = _together(tasks.animate(still, field, 48, loop=False))
+    made = together(tasks.animate(still, field, 48, loop=False))
     return Shown(
         "A still, into which the camera goes: `kineo animate`.", {"kineo": made}, (0, 15, 31, 47)
     )
@@ -126,7 +123,7 @@ def animate(_: Predictor) -> Shown:
 def interpolate(model: Predictor) -> Shown:
     film = clip(SHOTS[3], 17)
     timed = [(Fraction(n), frame) for n, frame in enumerate(film[::2])]
-    made = _together(f for _, f in tasks.interpolate(timed, Fraction(2), model))[1::2]
+    made = together(f for _, f in tasks.interpolate(timed, Fraction(2), model))[1::2]
     blend = (film[:-2:2] + film[2::2]) / 2
     rows = {"film": film[1::2], "blend": blend, "kineo": made}
     return Shown("Every second frame is made: `kineo interpolate --fps`.", rows, (1, 3, 5, 7))
@@ -138,14 +135,14 @@ def inpaint(model: Predictor) -> Shown:
     for n, hole in enumerate(holes):
         hole[:, 40:104, 40 + 6 * n : 104 + 6 * n] = True
     given = torch.where(holes, 0.0, film)
-    made = _together(tasks.inpaint(given, holes, model))
+    made = together(tasks.inpaint(given, holes, model))
     rows = {"film": film, "given": given, "kineo": made}
     return Shown("A moving hole is filled: `kineo inpaint --region`.", rows, scored=holes)
 
 
 def outpaint(model: Predictor) -> Shown:
     film = clip(SHOTS[0])
-    made = _together(tasks.outpaint(film[..., 32:224], HEIGHT, WIDTH, model))
+    made = together(tasks.outpaint(film[..., 32:224], HEIGHT, WIDTH, model))
     holes = torch.ones(NUM_FRAMES, 1, HEIGHT, WIDTH, dtype=torch.bool)
     holes[..., 32:224] = False
     rows = {"film": film, "kineo": made}
@@ -155,18 +152,18 @@ def outpaint(model: Predictor) -> Shown:
 
 def repair(model: Predictor) -> Shown:
     film = clip(SHOTS[1])
-    spoilt = damaged.with_dust(_pictures(film), rng_for(1, 0), 12).frames
+    spoilt = damaged.with_dust(to_image_frames(film), rng_for(1, 0), 12).frames
     spoilt = damaged.scratched(spoilt, rng_for(1, 1)).frames
     given = frames_of(spoilt)
-    made = _together(frame for frame, _ in tasks.repair(given, model=model))
+    made = together(frame for frame, _ in tasks.repair(given, model=model))
     rows = {"film": film, "given": given, "kineo": made[: len(film)]}
     return Shown("Dust and scratches are found and filled: `kineo repair`.", rows)
 
 
 def denoise(model: Predictor) -> Shown:
     film = clip(SHOTS[2])
-    given = frames_of(degrade.with_white_noise(_pictures(film), 25, rng_for(1, 2)))
-    made = _together(tasks.enhance(given, tasks.Enhancement(denoise=1.0), model))
+    given = frames_of(degrade.with_white_noise(to_image_frames(film), 25, rng_for(1, 2)))
+    made = together(tasks.enhance(given, tasks.Enhancement(denoise=1.0), model))
     rows = {"film": film, "given": given, "kineo": made}
     return Shown("Noise of 25 levels: `kineo enhance --denoise 1`.", rows)
 
@@ -174,7 +171,7 @@ def denoise(model: Predictor) -> Shown:
 def upscale(model: Predictor) -> Shown:
     film = clip(SHOTS[3])
     few = to_8_bits(F.avg_pool2d(film, 4))
-    made = _together(tasks.enhance(few, tasks.Enhancement(scale=4), model))
+    made = together(tasks.enhance(few, tasks.Enhancement(scale=4), model))
     plain = torch.stack([sized(frame, HEIGHT, WIDTH) for frame in few])
     rows = {"film": film, "bicubic": plain, "kineo": made}
     return Shown("Four times the pixels a side: `kineo enhance --scale 4`.", rows)
@@ -182,8 +179,8 @@ def upscale(model: Predictor) -> Shown:
 
 def deblur(model: Predictor) -> Shown:
     film = clip(SHOTS[4])
-    soft = np.stack([cv2.GaussianBlur(p, (0, 0), 1.4) for p in _pictures(film)])
-    made = _together(tasks.enhance(frames_of(soft), tasks.Enhancement(deblur=True), model))
+    soft = np.stack([cv2.GaussianBlur(p, (0, 0), 1.4) for p in to_image_frames(film)])
+    made = together(tasks.enhance(frames_of(soft), tasks.Enhancement(deblur=True), model))
     rows = {"film": film, "given": frames_of(soft), "kineo": made}
     return Shown("Out of focus: `kineo enhance --deblur`.", rows)
 
@@ -192,7 +189,7 @@ def deflicker(model: Predictor) -> Shown:
     film = clip(SHOTS[5], 24)
     gains = np.random.default_rng(0).normal(1, 0.12, 24).astype(np.float32)
     given = to_8_bits((film + 1) * torch.from_numpy(gains)[:, None, None, None] - 1)
-    made = _together(tasks.enhance(given, tasks.Enhancement(deflicker=1.0), model))
+    made = together(tasks.enhance(given, tasks.Enhancement(deflicker=1.0), model))
     rows = {"film": film, "given": given, "kineo": made}
     return Shown(
         "Light that flickers by 12 %: `kineo enhance --deflicker 1`.", rows, (8, 9, 10, 11)
@@ -202,14 +199,14 @@ def deflicker(model: Predictor) -> Shown:
 def colourise(model: Predictor) -> Shown:
     film = clip(SHOTS[0])
     grey = metrics.luma(film).expand(-1, 3, -1, -1)
-    made = _together(tasks.enhance(grey, tasks.Enhancement(colourise=1.0), model))
+    made = together(tasks.enhance(grey, tasks.Enhancement(colourise=1.0), model))
     rows = {"film": film, "given": grey, "kineo": made}
     return Shown("Colours for a grey film: `kineo enhance --colourise 1`.", rows)
 
 
 def edit(_: Predictor) -> Shown:
     film, look = clip(SHOTS[4], 6), clip(SHOTS[2], 6)
-    made = _together(tasks.edit(film, 0.35, reference=look))
+    made = together(tasks.edit(film, 0.35, reference=look))
     rows = {"film": film, "reference": look, "edited": made}
     return Shown("The look of another shot: `kineo edit --reference`.", rows, (0, 2, 3, 5))
 
@@ -224,7 +221,7 @@ def forecast(model: Predictor) -> Shown:
         return tasks.predict(frames, num_frames, model, how)
 
     found = arrays.forecast(stack, 8, ask)
-    film = _together(arrays.film(found))
+    film = together(arrays.film(found))
     said = "A made-up temperature (no footage), foretold with its spread: `kineo forecast`."
     return Shown(said, {"forecast": film}, (7, 9, 12, 15))
 
@@ -246,10 +243,6 @@ VERBS: Mapping[str, Callable[[Predictor], Shown]] = {
     "edit": edit,
     "forecast": forecast,
 }
-
-
-def _pictures(film: Film) -> np.ndarray:
-    return levels(film).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _scores(shown: Shown) -> list[str]:

@@ -21,14 +21,14 @@ def ours(model: Predictor) -> Mapping[str, Mapping[str, Answer]]:
         return torch.stack([frame for _, frame in made[1::2]])
 
     def denoise(question: Question) -> Float[Tensor, "n 3 H W"]:
-        return _together(tasks.enhance(question.given, tasks.Enhancement(denoise=1.0), model))
+        return together(tasks.enhance(question.given, tasks.Enhancement(denoise=1.0), model))
 
     def upscale(question: Question) -> Float[Tensor, "n 3 H W"]:
-        return _together(tasks.enhance(question.given, tasks.Enhancement(scale=UPSCALE), model))
+        return together(tasks.enhance(question.given, tasks.Enhancement(scale=UPSCALE), model))
 
     def inpaint(question: Question) -> Float[Tensor, "n 3 H W"]:
         assert question.hole is not None
-        return _together(tasks.inpaint(question.given, question.hole, model))
+        return together(tasks.inpaint(question.given, question.hole, model))
 
     return {
         "interpolate": {"kineo": interpolate},
@@ -38,5 +38,6 @@ def ours(model: Predictor) -> Mapping[str, Mapping[str, Answer]]:
     }
 
 
-def _together(frames: Iterator[Float[Tensor, "3 h w"]]) -> Float[Tensor, "n 3 h w"]:
+def together(frames: Iterator[Float[Tensor, "3 h w"]]) -> Float[Tensor, "n 3 h w"]:
+    """A stream of frames as one film."""
     return torch.stack(list(frames))

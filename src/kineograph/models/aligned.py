@@ -36,14 +36,18 @@ def noise_level(picture: Picture) -> float:
 
 def small_grey(picture: Picture, noise: float = 0.0) -> UInt8[np.ndarray, "h2 w2"]:
     """What motion is measured on."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    h, w = grey.shape[:2]
-    ratio = min(1.0, MOTION_PX / min(h, w))
-    if ratio < 1:
-        size = (max(16, round(w * ratio)), max(16, round(h * ratio)))
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    width = min(2.0, noise * ratio / 10)
+    grey = grey_within(picture, MOTION_PX)
+    width = min(2.0, noise * min(1.0, MOTION_PX / min(picture.shape[:2])) / 10)
     return np.asarray(cv2.GaussianBlur(grey, (0, 0), width) if width > 0.3 else grey)
+
+
+def grey_within(picture: Picture, short_px: int) -> UInt8[np.ndarray, "h2 w2"]:
+    """The picture in grey, its short side no longer than that."""
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    h, w = grey.shape
+    ratio = min(1.0, short_px / min(h, w))
+    size = (round(w * ratio), round(h * ratio))
+    return grey if ratio == 1 else np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
 
 
 def enlarged_motion(

@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from kineograph.models.aligned import (
-    MOTION_PX,
     UNLIKE,
     Picture,
     difference,
     enlarged_motion,
+    grey_within,
     places,
     pulled,
 )
@@ -27,6 +27,8 @@ SEARCH = Dis(finest_scale=1)
 NUM_BETWEEN = 10
 """Both frames unmoved, along both straight paths, and along both bent ones."""
 NUM_ROUNDS = 3
+FINE_MOTION_PX = 288
+"""The short side at which motion is measured, where it decides all."""
 BEND, BELIEF, AGREED = 1.3, 0.7, 0.2
 """How far a bend is followed; the power of agreement that weighs a path; what agrees wholly, in
 squared levels. Tuned on training shots."""
@@ -54,7 +56,7 @@ class Flows:
 
 def flows_of(frames: Sequence[Picture | None]) -> Flows:
     """Of four frames in a row (a and b are the middle ones); the outer two may be missing."""
-    before, a, b, after = (None if f is None else _grey(f) for f in frames)
+    before, a, b, after = (None if f is None else grey_within(f, FINE_MOTION_PX) for f in frames)
     assert a is not None
     assert b is not None
     assert frames[1] is not None
@@ -111,11 +113,3 @@ def _path(across: Motion, away: Motion | None, share: float, here: Motion) -> tu
         found = pulled(gone, here - found)
     near = here - found
     return near, near + pulled(across, near)
-
-
-def _grey(picture: Picture) -> UInt8[np.ndarray, "h w"]:
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    h, w = grey.shape[:2]
-    ratio = min(1.0, 1.6 * MOTION_PX / min(h, w))
-    size = (round(w * ratio), round(h * ratio))
-    return np.asarray(grey if ratio == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
