@@ -4,6 +4,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,13 +16,14 @@ from kineograph import tasks
 from kineograph.answer import tiles
 from kineograph.answer.restoring import frame_of, picture_of, restored, restorer
 from kineograph.damage import Damage
+from kineograph.data.degrade import with_white_noise
 from kineograph.known import Known
-from kineograph.models import eulerian, weights
+from kineograph.models import carried, eulerian, weights
 from kineograph.models.net import Kineo
-from kineograph.models.restorer import Restorer, RestorerShape, Shown
+from kineograph.models.restorer import Restorer, RestorerShape, Shown, as_values, softening
 from kineograph.models.window import Predictor
 from kineograph.train import transfer
-from kineograph.video.levels import to_8_bits
+from kineograph.video.levels import from_levels, levels, to_8_bits
 from tests_support import panning
 
 FEW = settings(
@@ -65,12 +67,62 @@ def test_the_kernel_moves_no_known_cell_of_a_restorer(seed: int, width: int, hei
     net = Restorer(RestorerShape(2, 1, (8, 8, 8)))
     torch.nn.init.normal_(net.say.weight, generator=generator)
     own = 2 * torch.rand(1, 3, height, width, generator=generator) - 1
-    made = torch.rand(1, 2, 3, height, width, generator=generator)
-    shown = Shown(own, torch.ones_like(own[:, :1]), made, 9 * made[:, :, 0], torch.ones(1, 1))
+    made = torch.randint(0, 256, (1, 2, 3, height, width), dtype=torch.uint8, generator=generator)
+    shown = Shown(levels(own).byte(), made[:, 0, :1], made, made[:, :, 0], torch.ones(1, 1))
     hole = torch.rand(1, 1, 1, height, width, generator=generator) < 0.5
     answer = restored(net, shown, Known.exactly(own[:, None]).region(~hole))
     known = ~hole[0, 0].expand_as(answer)
     assert torch.equal(answer[known], own[0][known])
+
+
+def test_a_restorer_begins_as_the_mean_that_counts_give() -> None:
+    net = Restorer(RestorerShape(1, 1, (8, 8, 8)))
+    own, other = (torch.full((1, 3, 16, 16), level, dtype=torch.uint8) for level in (60, 180))
+    full = torch.full_like(own[:, :1], 255)
+    once, twice = (
+        net(Shown(own, full, other[:, None], torch.full_like(full, doubt), torch.zeros(1, 1)))
+        for doubt in (0, 16)  # e times less
+    )
+    assert torch.allclose(once, from_levels((own + other.float()) / 2), atol=1e-3)
+    share = 1 / (1 + np.e)
+    assert torch.allclose(twice, from_levels((1 - share) * 60 + share * other), atol=1e-3)
+
+
+@pytest.mark.parametrize("width_px", [1, 3, 5])
+def test_softening_cells_is_the_mean_over_squares(width_px: int) -> None:
+    picture = torch.randint(0, 256, (1, 3, 24, 32), dtype=torch.uint8)
+    cells = torch.nn.functional.pad(as_values(picture), (1, 1, 1, 1), mode="replicate")
+    made = torch.nn.functional.conv2d(cells, softening((width_px,)))
+    soft = torch.nn.functional.pixel_shuffle(made, 2)[..., 2:-2, 2:-2]
+    mean = torch.nn.functional.avg_pool2d(from_levels(picture), width_px, 1)
+    edge = 2 - width_px // 2
+    assert torch.allclose(soft, mean[..., edge:-edge or None, edge:-edge or None], atol=1e-5)
+
+
+def test_a_carried_mean_is_the_mean_of_a_still_shot_and_forgets_another() -> None:
+    rng = np.random.default_rng(0)
+    still = np.asarray(cv2.resize(rng.integers(0, 256, (8, 8, 3), np.uint8), (64, 64)))
+    noisy = [with_white_noise(still[None], 10.0, rng)[0] for _ in range(9)]
+    shots = [*noisy, *[255 - frame for frame in noisy]]
+    found = list(carried.both_ways(carried.Seen.of(frame) for frame in shots))
+    assert len(found) == len(shots)
+    for n in (3, 8):
+        _, (behind, count), (ahead, later) = found[n]
+        assert np.isclose(np.median(count), n, rtol=0.2)
+        left = np.std(behind[4:-4, 4:-4].astype(float) - still[4:-4, 4:-4])
+        assert left < 10 / np.sqrt(n) * 1.3
+        assert ahead.shape == still.shape
+        assert np.median(later) <= 9 - n
+    assert np.median(found[9][1][1]) < 0.1
+    assert np.median(found[8][2][1]) < 0.1
+
+
+def test_carried_means_do_not_depend_on_how_a_film_is_cut_in_chunks() -> None:
+    seen = [carried.Seen.of(frame) for frame in map(picture_of, film(30))]
+    streamed = [behind for _, behind, _ in carried.both_ways(seen)]
+    for one, other in zip(streamed, carried.carried(seen), strict=True):
+        assert np.array_equal(one[0], other[0])
+        assert np.array_equal(one[1], other[1])
 
 
 def test_outpaint_keeps_the_film_in_the_middle(model: Predictor) -> None:
@@ -186,10 +238,9 @@ def test_tiles_agree_with_the_whole_picture(model: Predictor) -> None:
     net = restorer(model, "clean")
     rough = torch.rand(1, 3, 200, 264, generator=torch.Generator().manual_seed(0))
     own = 2 * torch.nn.functional.avg_pool2d(rough, 5, 1, 2) - 1 + 0.2 * (rough - 0.5)
-    made = own[:, None].expand(-1, 4, -1, -1, -1).contiguous()
-    shown = Shown(
-        own, torch.ones_like(own[:, :1]), made, torch.zeros(1, 4, 200, 264), torch.zeros(1, 2)
-    )
+    own = levels(own).byte()
+    made, full = own[:, None].repeat(1, 2, 1, 1, 1), torch.full_like(own[:, :1], 255)
+    shown = Shown(own, full, made, torch.zeros_like(made[:, :, 0]), torch.zeros(1, 2))
     with torch.inference_mode():
         whole, parts = tiles.tiled(net, shown), tiles.tiled(net, shown, 144, 64)
     assert not torch.equal(whole, parts)

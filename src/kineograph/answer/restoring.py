@@ -7,7 +7,7 @@ back bit for bit, since the kernel cannot move it.
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee
-from typing import NamedTuple, cast
+from typing import cast
 
 import cv2
 import numpy as np
@@ -20,17 +20,15 @@ from kineograph import sample, schedule
 from kineograph.answer.tiles import tiled
 from kineograph.flow import velocity_from_clean
 from kineograph.known import Known
-from kineograph.models import aligned, uncover
+from kineograph.models import aligned, carried, uncover
 from kineograph.models.aligned import Picture
 from kineograph.models.between import between, flows_of
-from kineograph.models.cuts import around
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer, Shown
 from kineograph.models.window import Predictor
 from kineograph.video.levels import from_levels, levels
 
 Frame = Float[Tensor, "3 h w"]
-REACH = max(aligned.OFFSETS)
 LOOK, CHUNK = 24, 8
 """A hole is filled from frames so far before and behind it, so many frames at a time."""
 
@@ -63,21 +61,21 @@ def cleaned(
 ) -> Iterator[Frame]:
     """Noise and compression taken away, and blur too where `sharpen` says so.
 
-    Looks two frames ahead. `strength` 0 gives the frames back, 1 all that the restorer finds.
+    Looks up to 12 frames ahead. `strength` 0 gives the frames back, 1 all that the restorer finds.
     """
     net = restorer(model, "clean")
-    for seen, shown in _with_neighbours(frames, float(sharpen)):
-        yield torch.lerp(seen.frame, restored(net, shown, _nothing(seen.frame)), strength)
+    for frame, shown in _with_carried(frames, float(sharpen)):
+        yield torch.lerp(frame, restored(net, shown, _nothing(frame)), strength)
 
 
 def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[Frame]:
-    """Frames of 2 or 4 times as many pixels a side. Looks two frames ahead."""
+    """Frames of 2 or 4 times as many pixels a side. Looks up to 12 frames ahead."""
     if scale not in (2, 4):
         raise ValueError(f"The scale is {scale}: give 2 or 4.")
     net = restorer(model, "enlarge")
     many = (_many(frame, scale) for frame in frames)
-    for seen, shown in _with_neighbours(many, scale / 4):
-        yield restored(net, shown, _nothing(seen.frame))
+    for frame, shown in _with_carried(many, scale / 4):
+        yield restored(net, shown, _nothing(frame))
 
 
 def translated(net: Restorer, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -166,27 +164,12 @@ def _filled(
         yield restored(net, asked, Known(frame[None, None], hole[None, None].to(frame.dtype)))
 
 
-class _Seen(NamedTuple):
-    """A frame, and what its neighbours need of it."""
-
-    frame: Frame
-    picture: Picture
-    grey: UInt8[np.ndarray, "h2 w2"]
-    noise: float
-
-
-def _with_neighbours(frames: Iterable[Frame], told: float) -> Iterator[tuple[_Seen, Shown]]:
-    for kept, centre in around(map(_seen, frames), REACH, REACH):
-        seen = kept[centre]
-        pictures, greys = [s.picture for s in kept], [s.grey for s in kept]
-        made, doubt = aligned.neighbours(pictures, centre, greys)
-        yield seen, _shown(seen.picture, made, doubt, [seen.noise / 25, told])
-
-
-def _seen(frame: Frame) -> _Seen:
-    picture = picture_of(frame)
-    noise = aligned.noise_level(picture)
-    return _Seen(frame, picture, aligned.small_grey(picture, noise), noise)
+def _with_carried(frames: Iterable[Frame], told: float) -> Iterator[tuple[Frame, Shown]]:
+    frames, to_see = tee(frames)
+    seen = (carried.Seen.of(picture_of(frame)) for frame in to_see)
+    for frame, (now, behind, ahead) in zip(frames, carried.both_ways(seen), strict=True):
+        made, doubt = carried.shown(behind, ahead)
+        yield frame, _shown(now.picture, made, doubt, [now.noise / 25, told])
 
 
 def _shown(
@@ -196,15 +179,12 @@ def _shown(
     told: list[float],
     hole: np.ndarray | None = None,
 ) -> Shown:
-    picture = frame_of(own)[None]
-    trust = torch.ones_like(picture[:, :1])
-    if hole is not None:
-        trust = torch.from_numpy(~hole)[None, None].float()
+    seen = torch.ones(own.shape[:2], dtype=torch.bool) if hole is None else torch.from_numpy(~hole)
     return Shown(
-        picture,
-        trust,
-        from_levels(rearrange(torch.from_numpy(made), "k h w c -> 1 k c h w")),
-        torch.from_numpy(doubt)[None].float(),
+        rearrange(torch.from_numpy(own), "h w c -> 1 c h w"),
+        (255 * seen.to(torch.uint8))[None, None],
+        rearrange(torch.from_numpy(made), "k h w c -> 1 k c h w"),
+        torch.from_numpy(doubt)[None],
         torch.tensor([told]),
     )
 

@@ -48,7 +48,7 @@ def tiled(
     columns = spans(grid.padded_width, tile_px, overlap_px)
     if len(rows) == len(columns) == 1:
         return grid.crop(restore(padded))
-    total = torch.zeros_like(padded.own)
+    total = torch.zeros(padded.own.shape)
     weights = total.new_zeros(total.shape[-2:])
     for top, bottom in rows:
         for left, right in columns:

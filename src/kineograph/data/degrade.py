@@ -62,11 +62,11 @@ def compressed(frames: Frames, rng: np.random.Generator) -> Frames:
 def dirtied(frames: Frames, rng: np.random.Generator) -> Degraded:
     """A clip with the noise, blur and compression of a random life, or with none.
 
-    Blur is to be taken away in half of the clips that have it, which then say so.
+    Blur is to be taken away in most of the clips that have it, which then say so.
     """
     wanted, sharpened = frames, False
-    if rng.random() < 0.2:
-        sharpened = rng.random() < 0.6
+    if rng.random() < 0.3:
+        sharpened = rng.random() < 0.7
         frames = blurred(frames, rng)
         wanted = wanted if sharpened else frames
     elif rng.random() < 0.08:

@@ -12,8 +12,6 @@ from jaxtyping import Float, Shaped, UInt8
 
 from kineograph.models.motion import Dis, dense_inverse_search
 
-OFFSETS = (-2, -1, 1, 2)
-"""The neighbours that a restorer sees."""
 QUICK = Dis(finest_scale=1, stride_px=4, num_descents=12, num_refinements=2)
 MOTION_PX = 180
 """The short side at which motion is measured."""
@@ -58,7 +56,7 @@ def enlarged_motion(
     if (h, w) == (height, width):
         return motion
     ratio = np.array([width / w, height / h], np.float32)
-    return cv2.resize(motion, (width, height), interpolation=cv2.INTER_LINEAR) * ratio
+    return np.asarray(cv2.resize(motion * ratio, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def places(height: int, width: int) -> Float[np.ndarray, "h w 2"]:
@@ -81,37 +79,6 @@ def difference(
     """How far two pictures are apart around each pixel, in levels, over the channels' mean."""
     apart = cv2.absdiff(one, other)
     return cv2.blur(apart, (width_px, width_px)).mean(-1)
-
-
-def neighbours(
-    pictures: list[Picture], centre: int, greys: list[UInt8[np.ndarray, "h2 w2"]]
-) -> tuple[UInt8[np.ndarray, "k h w 3"], UInt8[np.ndarray, "k h w"]]:
-    """Each of `OFFSETS` around the centre moved onto it, and by how many levels it differs there.
-
-    Beyond the ends of the list the one on the other side stands in; alone, a frame has none.
-    """
-    own = pictures[centre].astype(np.float32)
-    h, w = own.shape[:2]
-    here = places(h, w)
-    made = np.empty((len(OFFSETS), h, w, 3), np.uint8)
-    doubt = np.empty((len(OFFSETS), h, w), np.uint8)
-    for k, offset in enumerate(OFFSETS):
-        other = mirrored(centre, offset, len(pictures))
-        motion = dense_inverse_search(greys[centre], greys[other], QUICK)
-        at = here + enlarged_motion(motion, h, w)
-        moved = pulled(pictures[other].astype(np.float32), at)
-        made[k] = np.rint(moved)
-        doubt[k] = np.minimum(np.rint(difference(moved, own)), UNLIKE)
-        if other == centre:  # its own noise would speak for itself
-            doubt[k] = UNLIKE
-    return made, doubt
-
-
-def mirrored(centre: int, offset: int, length: int) -> int:
-    """The neighbour at an offset, or where there is none the one on the other side."""
-    if 0 <= centre + offset < length:
-        return centre + offset
-    return min(max(centre - offset, 0), length - 1)
 
 
 def last_frame(

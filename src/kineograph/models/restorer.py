@@ -6,14 +6,16 @@ with other pictures: neighbours to take noise away, both sides in time to find w
 what was carried into a hole to fill it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from einops import rearrange
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kineograph.models.layers import channels_last, conv, nearby, zeroed
+from kineograph.models.layers import channels_last, conv, zeroed
 
 STRIDE_PX = 8
 """Sides must be multiples of this."""
@@ -29,29 +31,29 @@ UNASKED = -2.0
 class RestorerShape:
     """How many pictures besides its own a restorer sees, what it is told, and its widths.
 
-    soft_px: the start, softened over so many pixels, is among what is chosen from, too: noise is
-    then taken away by choosing, and need not be cancelled pixel by pixel.
+    soft_px: the start, softened over squares of these odd widths (5 at most), is among what is
+    chosen from, too: noise is then taken away by choosing, not cancelled pixel by pixel.
     """
 
-    num_made: int = 4
+    num_made: int = 2
     num_told: int = 1
-    channels: tuple[int, int, int] = (32, 64, 96)
+    channels: tuple[int, int, int] = (24, 48, 96)
     soft_px: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What is shown of n frames, in [-1, 1].
+    """What is shown of n frames, all but `told` in levels of 0 to 255.
 
-    own: the frame's own copy; trust: 1 where it says something, 0 where it says nothing.
-    made: pictures of the frame made of others; doubt: by how many levels of 255 they may be wrong.
+    own: the frame's own copy; trust: 255 where it says something, 0 where it says nothing.
+    made: pictures of the frame made of others; doubt: by how many levels they may be wrong.
     told: numbers about the whole frame, such as how noisy it is.
     """
 
-    own: Float[Tensor, "n 3 h w"]
-    trust: Float[Tensor, "n 1 h w"]
-    made: Float[Tensor, "n k 3 h w"]
-    doubt: Float[Tensor, "n k h w"]
+    own: UInt8[Tensor, "n 3 h w"]
+    trust: UInt8[Tensor, "n 1 h w"]
+    made: UInt8[Tensor, "n k 3 h w"]
+    doubt: UInt8[Tensor, "n k h w"]
     told: Float[Tensor, "n a"]
 
 
@@ -69,52 +71,89 @@ class Block(nn.Module):
 
 
 class Restorer(nn.Module):
-    """A small U-Net on cells of 2, 4 and 8 px, whose answer is gates and a correction."""
+    """A small U-Net on cells of 2, 4 and 8 px, whose answer is gates and a correction.
+
+    All of it works on cells of 2x2 px, planes of which are numbered channel * 4 + place.
+    """
+
+    softening: Tensor
 
     def __init__(self, shape: RestorerShape | None = None) -> None:
         super().__init__()
         self.shape = s = shape or RestorerShape()
         fine, middle, coarse = s.channels
-        seen = 4 * (7 + 4 * s.num_made) + s.num_told
-        self.see = conv(seen, fine)
+        self.see = conv(4 * (7 + 4 * s.num_made), fine)
+        self.tell = nn.Linear(s.num_told, fine, bias=False)
         self.fine_in, self.fine_out = Block(fine), Block(fine)
         self.down = nn.Conv2d(fine, middle, 2, 2)
         self.middle_in, self.middle_out = Block(middle), Block(middle)
         self.down_again = nn.Conv2d(middle, coarse, 2, 2)
         self.coarse = nn.Sequential(Block(coarse), Block(coarse))
-        self.up = nn.Conv2d(coarse, 4 * middle, 1)
-        self.up_again = nn.Conv2d(middle, 4 * fine, 1)
+        self.up = nn.ConvTranspose2d(coarse, middle, 2, 2)
+        self.up_again = nn.ConvTranspose2d(middle, fine, 2, 2)
         self.say = zeroed(conv(fine, 4 * (1 + s.num_made + len(s.soft_px) + 3)))
         self.slope = nn.Parameter(torch.ones(s.num_made))
         self.bias = nn.Parameter(torch.zeros(s.num_made))
+        self.register_buffer("softening", softening(s.soft_px), persistent=False)
 
     def forward(self, shown: Shown) -> Float[Tensor, "n 3 h w"]:
         """The frames as they are taken to be."""
-        odds = self._odds(shown)
-        pictures = torch.cat([shown.own[:, None], shown.made], 1)
-        start = (odds.softmax(1)[:, :, None] * pictures).sum(1)
-        said = F.pixel_shuffle(self.say(self._features(shown, start)), 2)
+        pictures = [as_values(picture) for picture in (shown.own, *shown.made.unbind(1))]
+        trust, *doubts = (as_cells(plane) for plane in (shown.trust, *shown.doubt.split(1, 1)))
+        odds = [torch.log(trust / 255 + UNTRUSTED)]
+        for doubt, slope, bias in zip(doubts, self.slope, self.bias, strict=True):
+            odds.append(bias - slope * doubt / LEVELS)
+        start = mixed(torch.stack(odds, 1).softmax(1), pictures)
+        differ = [CONTRAST * (picture - start) for picture in pictures]
+        doubted = [doubt / (2 * LEVELS) for doubt in doubts]
+        seen = torch.cat([start, differ[0], trust / 255, *differ[1:], *doubted], 1)
+        said = self._said(seen, shown.told).contiguous()
         if self.shape.soft_px:
-            soft = [nearby(start, px)[:, None] for px in self.shape.soft_px]
-            pictures = torch.cat([pictures, *soft], 1)
-            odds = torch.cat([odds, torch.full_like(odds[:, : len(soft)], UNASKED)], 1)
-        gates = (odds + said[:, 3:]).softmax(1)
-        return (gates[:, :, None] * pictures).sum(1) + said[:, :3]
+            wide = F.pad(start, (1, 1, 1, 1), mode="replicate")
+            pictures += F.conv2d(wide, self.softening).split(12, 1)
+            odds += [torch.full_like(trust, UNASKED) for _ in self.shape.soft_px]
+        correction, moved = said[:, :12], said[:, 12:].unflatten(1, (-1, 4))
+        gates = (torch.stack(odds, 1) + moved).softmax(1)
+        return F.pixel_shuffle(mixed(gates, pictures) + correction, 2)
 
-    def _odds(self, shown: Shown) -> Float[Tensor, "n k h w"]:
-        """The logarithm of how much each picture counts, unlearned: the own one first."""
-        slope, bias = self.slope[:, None, None], self.bias[:, None, None]
-        own = torch.log(shown.trust + UNTRUSTED)
-        return torch.cat([own, bias - slope * shown.doubt / LEVELS], 1)
-
-    def _features(self, shown: Shown, start: Tensor) -> Float[Tensor, "n c h2 w2"]:
-        differ = (CONTRAST * (shown.made - start[:, None])).flatten(1, 2)
-        own = CONTRAST * (shown.own - start)
-        seen = torch.cat([start, own, shown.trust, differ, shown.doubt / (2 * LEVELS)], 1)
-        told = shown.told[:, :, None, None].expand(-1, -1, *(n // 2 for n in start.shape[-2:]))
-        x = torch.cat([F.pixel_unshuffle(seen, 2), told], 1)
-        fine = self.fine_in(self.see(channels_last(x)))
+    def _said(self, seen: Tensor, told: Tensor) -> Float[Tensor, "n c h2 w2"]:
+        x = channels_last(self.see(seen) + self.tell(told)[..., None, None])
+        fine = self.fine_in(x)
         middle = self.middle_in(self.down(fine))
-        deep = F.pixel_shuffle(self.up(self.coarse(self.down_again(middle))), 2)
-        middle = self.middle_out(middle + deep)
-        return self.fine_out(fine + F.pixel_shuffle(self.up_again(middle), 2))
+        middle = self.middle_out(middle + self.up(self.coarse(self.down_again(middle))))
+        return self.say(self.fine_out(fine + self.up_again(middle)))
+
+
+def mixed(
+    gates: Float[Tensor, "n k 4 h2 w2"], pictures: Sequence[Float[Tensor, "n c h2 w2"]]
+) -> Float[Tensor, "n c h2 w2"]:
+    """The sum of the pictures (in cells), each by its gate."""
+    each = zip(gates.split(1, 1), pictures, strict=True)
+    return sum((gate * picture.unflatten(1, (-1, 4)) for gate, picture in each)).flatten(1, 2)  # pyright: ignore
+
+
+def as_cells(levels: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c4 h2 w2"]:
+    """Each 2x2 block as four planes, as `F.pixel_unshuffle` has them."""
+    blocks = levels.unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))
+    planes = rearrange(blocks, "n c h2 y w2 x -> n c y x h2 w2")
+    return planes.to(torch.float32, memory_format=torch.contiguous_format).flatten(1, 3)
+
+
+def as_values(picture: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c4 h2 w2"]:
+    """A picture in [-1, 1], in cells."""
+    return as_cells(picture).div_(127.5).sub_(1)
+
+
+def softening(widths_px: Sequence[int]) -> Float[Tensor, "o 12 3 3"]:
+    """A convolution of cells that gives each pixel the mean over squares around it."""
+    kernels = []
+    for width_px in widths_px:
+        assert width_px % 2 == 1
+        assert width_px <= 5
+        place = torch.eye(12).unflatten(1, (3, 2, 2))  # which plane each pixel of a cell is
+        inner = torch.zeros(12, 3, 6, 6)
+        for plane, (c, y, x) in zip(inner, place.nonzero()[:, 1:].tolist(), strict=True):
+            half = width_px // 2
+            plane[c, 2 + y - half : 3 + y + half, 2 + x - half : 3 + x + half] = width_px**-2
+        kernels.append(F.pixel_unshuffle(inner, 2))
+    return torch.cat(kernels) if kernels else torch.zeros(0, 12, 3, 3)

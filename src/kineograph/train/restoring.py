@@ -17,7 +17,7 @@ from kineograph.data import degrade, footage, shots, simulate
 from kineograph.data.augment import Frames
 from kineograph.data.clips import ClipOptions, ClipSource, rng_for
 from kineograph.data.loader import Batch, Batches, Prepare, as_batch, stacked
-from kineograph.models import aligned, weights
+from kineograph.models import carried, weights
 from kineograph.models.aligned import last_frame
 from kineograph.models.between import NUM_BETWEEN, between, flows_of
 from kineograph.models.net import Kineo
@@ -31,6 +31,8 @@ from kineograph.video.levels import from_levels
 FLOOR = 2e-5
 """Squared error (range 2) that counts as none."""
 WATCHED_SEED = 7
+NUM_ASKED = 4
+"""Frames of a clip that are asked for, where carrying through all of it is half of the work."""
 LED_SHARE = 0.5
 """How often a frame to be translated comes with the one before, translated."""
 
@@ -51,26 +53,27 @@ class Lesson:
     faults: str = ""
 
 
-def shown_neighbours(given: Frames, wanted: Frames, told: list[float]) -> dict[str, np.ndarray]:
-    """What a restorer is shown of the middle frame, and what it should say."""
-    centre = len(given) // 2
-    pictures = list(given)
-    noise = aligned.noise_level(pictures[centre])
-    greys = [aligned.small_grey(p, noise) for p in pictures]
-    made, doubt = aligned.neighbours(pictures, centre, greys)
+def shown_carried(
+    given: Frames, wanted: Frames, told: list[float], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """What a restorer is shown of some frames of a clip, and what it should say."""
+    seen = [carried.Seen.of(picture) for picture in given]
+    behind, ahead = carried.carried(seen), carried.carried(seen[::-1])[::-1]
+    asked = rng.choice(len(seen), NUM_ASKED, replace=False).tolist()
+    shown = [carried.shown(behind[n], ahead[n]) for n in asked]
     return {
-        "own": given[centre],
-        "made": made,
-        "doubt": doubt,
-        "told": np.array([noise / 25, *told], np.float32),
-        "truth": wanted[centre],
+        "own": given[asked],
+        "made": np.stack([made for made, _ in shown]),
+        "doubt": np.stack([doubt for _, doubt in shown]),
+        "told": np.array([[seen[n].noise / 25, *told] for n in asked], np.float32),
+        "truth": wanted[asked],
     }
 
 
 def dirty(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Noise, compression and blur to be taken away."""
     spoiled = degrade.dirtied(clip, rng)
-    return shown_neighbours(spoiled.given, spoiled.wanted, [float(spoiled.sharpened)])
+    return shown_carried(spoiled.given, spoiled.wanted, [float(spoiled.sharpened)], rng)
 
 
 def small(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -79,7 +82,7 @@ def small(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
     few = degrade.shrunk(clip, scale, rng)
     size = clip.shape[2], clip.shape[1]
     many = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_CUBIC) for f in few])
-    return shown_neighbours(many, clip, [scale / 4])
+    return shown_carried(many, clip, [scale / 4], rng)
 
 
 def missing(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -132,12 +135,12 @@ def drawn(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def holed(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Four frames of a clip with a hole that moves through it."""
+    """Some frames of a clip with a hole that moves through it."""
     holes = random_holes(len(clip), clip.shape[1], clip.shape[2], rng)
     given = [
         np.where(o[..., None], 128, f).astype(np.uint8) for f, o in zip(clip, holes, strict=True)
     ]
-    wanted = rng.choice(len(clip), 4, replace=False).tolist()
+    wanted = rng.choice(len(clip), NUM_ASKED, replace=False).tolist()
     shown = uncovered(given, list(holes), wanted)
     return {
         "own": np.stack([shown[n][0][-1] for n in wanted]),
@@ -150,10 +153,12 @@ def holed(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
+CARRIED = RestorerShape(2, 2, (24, 48, 96), (3, 5))
+LOG_CAP = float(np.log(carried.CAP))
+"""At this bias each picture begins with a weight of as many frames as it counts for."""
+
 LESSONS: Mapping[str, Lesson] = {
-    "clean": Lesson(
-        RestorerShape(4, 2, (32, 64, 96), (3, 7)), 5, dirty, 1500, bias=(-1.5, -0.7, -0.7, -1.5)
-    ),
+    "clean": Lesson(CARRIED, 17, dirty, 3500, batch_size=4, bias=(LOG_CAP, LOG_CAP)),
     "between": Lesson(
         RestorerShape(NUM_BETWEEN, 1, (32, 64, 96)),
         10,
@@ -173,7 +178,7 @@ LESSONS: Mapping[str, Lesson] = {
     ),
     "colour": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, grey, 1200, bias=(1.0,)),
     "edges": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, edges, 1200, bias=(-1.0,)),
-    "enlarge": Lesson(RestorerShape(4, 2, (32, 64, 96)), 5, small, 3000, bias=(-4.0,) * 4),
+    "enlarge": Lesson(CARRIED, 13, small, 3000, batch_size=4, bias=(-2.0, -2.0)),
 }
 
 
@@ -196,20 +201,15 @@ def asked(batch: Batch) -> tuple[Shown, Float[Tensor, "n 3 h w"]]:
     given = {name: batch.extra[name] for name in names if name in batch.extra}
     if given["own"].ndim == 5:  # several frames of each clip
         given = {name: value.flatten(0, 1) for name, value in given.items()}
-    own = pictures(given["own"])
+    own, made, truth = (planes(given[name]) for name in ("own", "made", "truth"))
     trust = given.get("trust")
-    return Shown(
-        own,
-        torch.ones_like(own[:, :1]) if trust is None else trust[:, None].float() / 255,
-        pictures(given["made"]),
-        given["doubt"].float(),
-        given["told"],
-    ), pictures(given["truth"])
+    trust = torch.full_like(own[:, :1], 255) if trust is None else trust[:, None]
+    return Shown(own, trust, made, given["doubt"], given["told"]), from_levels(truth)
 
 
-def pictures(values: Tensor) -> Tensor:
-    """uint8 pictures, channels last, as frames in [-1, 1]."""
-    return from_levels(rearrange(values, "... h w c -> ... c h w"))
+def planes(pictures: UInt8[Tensor, "*n h w c"]) -> UInt8[Tensor, "*n c h w"]:
+    """Pictures as files hold them, seen with channels first."""
+    return rearrange(pictures, "... h w c -> ... c h w")
 
 
 def begun(lesson: Lesson) -> Restorer:

@@ -1,0 +1,143 @@
+"""What many frames agree on is carried from frame to frame along the motion, and counted.
+
+A recursive mean, as trackers keep one (Kalman 1960): each frame adds itself to what was brought
+from the frame before, where the two are alike as far as noise allows, so one move a frame gives
+the mean of many. It runs both ways; what comes from behind and from ahead leaves the frame out.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from kineograph.models.aligned import (
+    QUICK,
+    UNLIKE,
+    Picture,
+    enlarged_motion,
+    noise_level,
+    places,
+    small_grey,
+)
+from kineograph.models.motion import dense_inverse_search
+
+CAP = 16
+"""A mean counts as no more frames than this, so that what is old fades."""
+ALIKE, ALIKE_NOISE = 4.0, 0.3
+"""Levels by which two frames may differ and be one, besides noise; and more for each of noise."""
+NEAR_PX = 2.0
+"""Likeness is measured at half the size, on a neighbourhood of so many of its pixels."""
+LEVELS = 16
+"""Doubt falls by so many levels where e times as many frames are counted."""
+TINY = 1e-6
+MEAN = np.full((1, 3), 1 / 3, np.float32)
+CHUNK, LOOK = 8, 4
+"""So many frames are answered at a time, from so many more ahead of them."""
+Count = Float[np.ndarray, "h w"]
+Brought = tuple[Picture, Count]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A frame, and what those beside it need of it."""
+
+    picture: Picture
+    small: UInt8[np.ndarray, "h2 w2 3"]
+    grey: UInt8[np.ndarray, "h3 w3"]
+    noise: float
+
+    @staticmethod
+    def of(picture: Picture) -> "Seen":
+        """The frame at half the size, and in grey for motion."""
+        noise = noise_level(picture)
+        return Seen(picture, halved(picture), small_grey(picture, noise), noise)
+
+
+def halved(picture: UInt8[np.ndarray, "h w *c"]) -> UInt8[np.ndarray, "h2 w2 *c"]:
+    """Each 2x2 block as its mean."""
+    h, w = picture.shape[:2]
+    size = max(1, w // 2), max(1, h // 2)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+
+def brought(held: Brought, before: Seen, now: Seen) -> Brought:
+    """What was held at the frame before, moved to this one, and how many frames it counts as.
+
+    Where it differs from this frame by more than noise explains it counts as none.
+    """
+    h, w = now.picture.shape[:2]
+    motion = dense_inverse_search(now.grey, before.grey, QUICK)
+    at = places(h, w)
+    at += enlarged_motion(motion, h, w)
+    moved = cv2.remap(held[0], at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    small = halved(moved)
+    size = small.shape[1::-1]
+    counted = cv2.remap(
+        cv2.resize(held[1], size, interpolation=cv2.INTER_AREA),
+        cv2.resize(at, size, interpolation=cv2.INTER_AREA) / 2 - np.float32(0.25),
+        None,  # pyright: ignore[reportCallIssue, reportArgumentType]
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    believed = counted * _likeness(small, now, counted)
+    return np.asarray(moved), np.asarray(cv2.resize(believed, (w, h)))
+
+
+def _likeness(small: UInt8[np.ndarray, "h w 3"], now: Seen, count: Count) -> Count:
+    """1 where two halved pictures differ as noise does, 0 where they show different things."""
+    apart = cv2.absdiff(small, now.small)
+    power = cv2.multiply(apart, apart, dtype=cv2.CV_32F)
+    error = cv2.GaussianBlur(cv2.transform(power, MEAN), (0, 0), NEAR_PX)
+    noise = np.float32(now.noise**2 / 4) * (1 + 1 / np.maximum(count, 1))
+    alike = ALIKE + ALIKE_NOISE * now.noise
+    return np.exp(np.maximum(error - noise, 0) * np.float32(-0.5 / alike**2))
+
+
+def held_with(now: Seen, what: Brought) -> Brought:
+    """The mean of what was brought and the frame itself."""
+    picture, count = what
+    mean = cv2.blendLinear(now.picture, picture, np.ones_like(count), count)
+    return np.asarray(mean), np.minimum(count + 1, CAP)
+
+
+def carried(frames: Sequence[Seen], first: Brought | None = None) -> list[Brought]:
+    """For each frame what those before it bring; to the first, `first` is brought."""
+    made: list[Brought] = []
+    for n, now in enumerate(frames):
+        if n:
+            before = frames[n - 1]
+            made.append(brought(held_with(before, made[-1]), before, now))
+        else:
+            made.append(first or (now.picture, np.zeros(now.picture.shape[:2], np.float32)))
+    return made
+
+
+def both_ways(frames: Iterable[Seen]) -> Iterator[tuple[Seen, Brought, Brought]]:
+    """Each frame with what comes from behind, and from at least `LOOK` frames ahead."""
+    waiting: list[Seen] = []
+    first: Brought | None = None
+    for seen in frames:
+        waiting.append(seen)
+        if len(waiting) == CHUNK + LOOK:
+            behind = carried(waiting[: CHUNK + 1], first)
+            yield from _chunk(waiting, behind[:-1])
+            waiting, first = waiting[CHUNK:], behind[-1]
+    yield from _chunk(waiting, carried(waiting, first))
+
+
+def _chunk(
+    waiting: list[Seen], behind: list[Brought]
+) -> Iterator[tuple[Seen, Brought, Brought]]:
+    ahead = carried(waiting[::-1])[::-1]
+    yield from zip(waiting, behind, ahead, strict=False)
+
+
+def shown(
+    behind: Brought, ahead: Brought
+) -> tuple[UInt8[np.ndarray, "2 h w 3"], UInt8[np.ndarray, "2 h w"]]:
+    """Both pictures as a restorer is shown them, with doubt in place of counts."""
+    pairs = behind, ahead
+    doubts = [np.rint(LEVELS * np.log(CAP / np.maximum(count, TINY))) for _, count in pairs]
+    return np.stack([p for p, _ in pairs]), np.stack(doubts).clip(0, UNLIKE).astype(np.uint8)
