@@ -161,7 +161,7 @@ def test_a_quick_run_writes_all_and_is_kept_until_fresh(tmp_path: Path) -> None:
     part = run(tmp_path, calls)[0]
     assert len(calls) == 3, "two clips, and one call to warm up"
     assert part.values["nearly"]["psnr"][0] > max(part.values["bicubic"]["psnr"][0], 35)
-    assert set(part.values["nearly"]) == {"squared_error", "psnr"}
+    assert set(part.values["nearly"]) == {"squared_error", "psnr", "flicker"}
     assert all(seconds > 0 for seconds in part.seconds.values())
     text = (tmp_path / "report.md").read_text()
     assert "| ours: nearly |" in text
@@ -205,7 +205,7 @@ def test_the_margin_is_against_the_single_best_average() -> None:
 def test_a_full_run_has_every_measure(tmp_path: Path) -> None:
     part = run(tmp_path, [], quick=False)[0]
     mine, theirs = part.values["nearly"], part.values["bicubic"]
-    assert set(mine) == {"squared_error", "psnr", "ssim", "st_lpips", "vmaf"}
+    assert set(mine) == {"squared_error", "psnr", "ssim", "st_lpips", "vmaf", "flicker"}
     for kind in ("psnr", "ssim", "vmaf"):
         assert min(mine[kind]) > max(theirs[kind]), kind
     assert max(mine["st_lpips"]) < min(theirs["st_lpips"])

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kineograph.evaluate import metrics
+from tests_support import panning
 
 has_stlpips = importlib.util.find_spec("stlpips_pytorch") is not None
 
@@ -35,6 +36,15 @@ def test_psnr_sees_only_what_8_bits_hold() -> None:
     assert metrics.psnr(truth + 0.4 / 127.5 - 0.5 / 127.5, truth - 0.5 / 127.5)[0] <= 60
     assert metrics.psnr(truth + 1.2 / 255, truth + 1.4 / 255)[0] == 60, "one level: the same file"
     assert metrics.psnr(torch.full_like(truth, 9.0), torch.ones_like(truth))[0] == 60
+
+
+def test_flicker_is_1_for_the_film_and_more_where_frames_jump() -> None:
+    film = panning(8, 1.5, 64)
+    flicker = metrics.flicker_against(film)
+    assert flicker(film) == 1
+    jumping = film + torch.tensor([0.0, 0.1]).repeat(4)[:, None, None, None]
+    assert flicker(jumping) > 3
+    assert flicker(film[:1].repeat(8, 1, 1, 1)) > 3, "standing still where the film moves"
 
 
 def test_each_frame_has_its_own_number() -> None:

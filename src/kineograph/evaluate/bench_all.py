@@ -108,7 +108,7 @@ def bench_all(
     """Measures ours, the classical methods and the peers; writes report.md, report.json,
     index.html, sheets and films into `out_dir` after each row and size.
 
-    ours: our answers by row and name. quick: 8 clips instead of 24, and PSNR only.
+    ours: our answers by row and name. quick: 8 clips instead of 24, PSNR and flicker only.
     about: what made our answers, such as the hash of the model; it heads the report.
     A row and size that was measured before with the same methods, clips and `about` is not
     measured again, unless `fresh`. The film and its shots are Big Buck Bunny's held-out ones.
@@ -229,10 +229,11 @@ def squared_error(frames: Frames, question: Question) -> Float64[Tensor, " n"]:
 def judged(
     question: Question, perceptual: metrics.StLpips | None
 ) -> Callable[[Frames], dict[str, float]]:
-    """The measures of an answer to the question, each a mean over frames; PSNR alone without
-    `perceptual`. VMAF leaves out the first frame, which has none before it to move from."""
+    """The measures of an answer to the question, each a mean over frames; PSNR and flicker alone
+    without `perceptual`. VMAF leaves out the first frame, which has none before it to move from."""
     truth, some = question.truth, _spread(len(question.truth), NUM_PERCEPTUAL)
     distance = perceptual.against(truth[some]) if perceptual else None
+    flicker = metrics.flicker_against(whole_film(question, truth))
 
     def judge(frames: Frames) -> dict[str, float]:
         error = squared_error(frames, question)
@@ -241,7 +242,8 @@ def judged(
             made["ssim"] = metrics.ssim(frames, truth)
             made["st_lpips"] = distance(frames[some])
             made["vmaf"] = metrics.vmaf(frames, truth, FPS)[1:]
-        return {name: float(values.mean()) for name, values in made.items()}
+        means = {name: float(values.mean()) for name, values in made.items()}
+        return {**means, "flicker": flicker(whole_film(question, frames))}
 
     return judge
 
@@ -330,6 +332,8 @@ def facts(about: Mapping[str, Any]) -> list[str]:
         "One clip from the middle of each shot. PSNR on 8 bits, at most "
         f"{metrics.PSNR_CAP_DB:g} dB a frame; for inpaint inside the hole, the other measures on "
         "whole frames with what is known put back.",
+        "Flicker is what changes between frames along the film's own motion, by mean absolute "
+        "levels, over what changes so in the film itself.",
         f"SSIM on luma; ST-LPIPS (AlexNet) on {NUM_PERCEPTUAL} frames of a clip, less is better; "
         f"{metrics.VMAF_MODEL} at the clips' own size.",
         "A margin is ours against the single classical method with the best average of that "

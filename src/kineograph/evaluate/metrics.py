@@ -6,22 +6,30 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kineograph.evaluate.sheet import to_image_frames
+from kineograph.models.aligned import Picture, places, pulled
+from kineograph.models.motion import dense_inverse_search
 from kineograph.video.levels import levels, to_8_bits
 
 Distance = Callable[[Float[Tensor, "t 3 h w"]], Float[Tensor, " t"]]
 
+LEAST_UNSTEADY = 0.01
+"""Levels; a film may stand quite still."""
 PSNR_CAP_DB = 60.0  # the rounding to 8 bits alone is noise of 58.9 dB, so more means nothing
 
 
@@ -86,6 +94,27 @@ def _band(size: int) -> Float[Tensor, "inner size"]:
     return torch.zeros(size - 10, size, dtype=torch.float64).scatter_(
         1, rows + torch.arange(11), weights.expand(size - 10, 11)
     )
+
+
+def flicker_against(
+    truth: Float[Tensor, "t 3 h w"],
+) -> Callable[[Float[Tensor, "t 3 h w"]], float]:
+    """How unsteady an answer is beside the truth: 1 is as steady, more is flicker.
+
+    Unsteady is what changes from frame to frame along the truth's motion: mean absolute levels.
+    """
+    pictures = [np.ascontiguousarray(frame) for frame in to_image_frames(truth)]
+    greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in pictures]
+    here = places(*greys[0].shape)
+    paths = [here + dense_inverse_search(now, before) for before, now in pairwise(greys)]
+
+    def unsteady(frames: Sequence[Picture]) -> float:
+        moves = zip(paths, pairwise(frames), strict=True)
+        left = [cv2.absdiff(now, pulled(before, at)).mean() for at, (before, now) in moves]
+        return float(np.mean(left))
+
+    usual = unsteady(pictures)
+    return lambda answer: unsteady(list(to_image_frames(answer))) / max(usual, LEAST_UNSTEADY)
 
 
 class _BlurPool(nn.Module):

@@ -28,6 +28,7 @@ MEASURES = {
         Measure("ssim", "SSIM", 1, 4),
         Measure("st_lpips", "ST-LPIPS", -1, 4),
         Measure("vmaf", "VMAF", 1, 2),
+        Measure("flicker", "flicker (the film's is 1)", -1, 3),
     )
 }
 
