@@ -5,7 +5,7 @@ was last in sight: nothing is softened on the way, however long it is. Motion in
 completed from outside.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -26,13 +26,15 @@ from kineograph.models.motion import dense_inverse_search
 Hole = Bool[np.ndarray, "h w"]
 NUM_UNCOVERED = 5
 """Seen before and after, along the motion and at the same place; spread inwards from the rim."""
-AGED = 4
-"""Levels of doubt for each frame that a place was out of sight."""
+LEVELS = 16
+"""Doubt grows by so many levels where a place was out of sight for e times as long."""
 RIM_PX = 4
 """Motion this near a hole is disturbed by it."""
+REACHES = (16, 4)
+"""Motion inside a hole is the mean of what surrounds it, near by the first of these parts of the
+picture where that reaches, else by the next."""
 TRUSTED_PX, NOTHING = 7, 2.0
 """Motion must explain a place of that size, by more than so many squared levels."""
-LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,19 @@ def followed(trace: Trace, motion: Float[np.ndarray, "h w 2"], number: int, hole
     return fresh
 
 
-def motion_between(now: Picture, other: Picture, hole: Hole) -> Float[np.ndarray, "h w 2"]:
-    """Motion from one frame to another, completed in the hole (of either) from its surroundings.
-
-    The holes of both are expected to be filled smoothly (`spread`).
-    """
-    here, there = small_grey(now), small_grey(other)
-    h, w = here.shape
-    small = _trusted(dense_inverse_search(here, there, QUICK), here, there)
-    hidden = cv2.resize(hole.astype(np.uint8), (w, h), interpolation=cv2.INTER_AREA) > 0
-    width = 2 * RIM_PX + 1
-    hidden = cv2.dilate(hidden.astype(np.uint8), np.ones((width, width), np.uint8)) > 0
-    return enlarged_motion(spread(small, hidden), *now.shape[:2])
+def motion_between(
+    now: UInt8[np.ndarray, "h w"], other: UInt8[np.ndarray, "h w"], hidden: Hole
+) -> Float[np.ndarray, "h w 2"]:
+    """Motion from one grey picture to another; where hidden, the mean of what surrounds it."""
+    motion = _trusted(dense_inverse_search(now, other, QUICK), now, other)
+    seen = (~hidden).astype(np.float32)[..., None]
+    known = np.concatenate([motion * seen, seen], -1)
+    for part in REACHES:
+        near = cv2.GaussianBlur(known, (0, 0), min(now.shape) / part)
+        found = hidden & (near[..., 2] > 0.02)
+        motion[found] = near[found, :2] / near[found, 2:]
+        hidden = hidden & ~found
+    return motion
 
 
 def _trusted(
@@ -119,35 +122,63 @@ def spread(picture: Shaped[np.ndarray, "h w c"], hole: Hole) -> Float[np.ndarray
     return np.where(hole[..., None], filled, picture).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Way:
+    """What a pass through the frames, from one side, left at a frame."""
+
+    trace: Trace
+    before: Picture
+    """The frame that the pass came from, moved to this one: how well that fits can be seen."""
+
+
 def passed(
-    frames: Sequence[Picture], holes: Sequence[Hole], order: Iterable[int], moving: bool = True
-) -> dict[int, Trace]:
-    """The traces along an order of frames, each met from the one before it."""
-    traces: dict[int, Trace] = {}
-    last: int | None = None
-    for n in order:
-        if last is None:
-            traces[n] = Trace.of(n, holes[n])
-        else:
-            still = np.zeros((*holes[n].shape, 2), np.float32)
-            hidden = holes[n] | holes[last]
-            motion = motion_between(frames[n], frames[last], hidden) if moving else still
-            traces[n] = followed(traces[last], motion, n, holes[n])
-        last = n
-    return traces
+    frames: Sequence[Picture],
+    holes: Sequence[Hole],
+    order: Sequence[int],
+    wanted: Collection[int],
+    greys: Sequence[UInt8[np.ndarray, "h2 w2"]] | None = None,
+) -> dict[int, Way]:
+    """The wanted frames' traces along an order of frames, each met from the one before it.
+
+    Without `greys`, on which motion is measured, nothing moves.
+    """
+    found: dict[int, Way] = {}
+    trace = Trace.of(order[0], holes[order[0]])
+    for last, n in zip([order[0], *order], order, strict=False):
+        h, w = holes[n].shape
+        motion = np.zeros((h, w, 2), np.float32)
+        if greys is not None and n != last:
+            hidden = _hidden(holes[n] | holes[last], greys[n].shape)
+            motion = enlarged_motion(motion_between(greys[n], greys[last], hidden), h, w)
+        if n != last:
+            trace = followed(trace, motion, n, holes[n])
+        if n in wanted:
+            before = frames[last] if greys is None else pulled(frames[last], places(h, w) + motion)
+            found[n] = Way(trace, before)
+    return found
+
+
+def _hidden(hole: Hole, size: tuple[int, ...]) -> Hole:
+    """Where motion on a smaller picture cannot be believed."""
+    small = cv2.resize(hole.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA)
+    width = 2 * RIM_PX + 1
+    return cv2.dilate(small, np.ones((width, width), np.uint8)) > 0
 
 
 def read(
-    trace: Trace, frames: Sequence[Picture], number: int, hole: Hole
+    way: Way, frames: Sequence[Picture], number: int, hole: Hole
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
-    """The colours at the places, and the doubt of each; where nothing was seen the frame's own."""
-    made = frames[number].copy()
+    """The colours at the places, and the doubt of each; the frame before, where nothing is hidden.
+
+    Where nothing was seen the doubt is `UNLIKE`.
+    """
+    made = way.before.copy()
     doubt = np.zeros(hole.shape, np.uint8)
     y, x = np.nonzero(hole)
-    source, at = trace.frame[y, x], trace.at[y, x]
+    source, at = way.trace.frame[y, x], way.trace.at[y, x]
     found = source >= 0
-    age = np.minimum(np.abs(source - number), LONGEST)
-    doubt[y, x] = np.where(found, np.minimum(AGED * age, UNLIKE), UNLIKE)
+    age = np.maximum(np.abs(source - number), 1)
+    doubt[y, x] = np.where(found, np.minimum(np.rint(LEVELS * np.log(age)), UNLIKE), UNLIKE)
     y, x, source, at = y[found], x[found], source[found], at[found]
     for n in np.unique(source):
         here = source == n
@@ -158,22 +189,33 @@ def read(
 def uncovered(
     frames: Sequence[Picture],
     holes: Sequence[Hole],
-    wanted: Iterable[int],
+    wanted: Collection[int],
 ) -> dict[int, tuple[UInt8[np.ndarray, "k h w 3"], UInt8[np.ndarray, "k h w"]]]:
     """For each wanted frame what was seen of its hole before, after, and around, with doubts."""
-    filled = [np.rint(spread(f, o)).astype(np.uint8) for f, o in zip(frames, holes, strict=True)]
-    onwards, back = range(len(frames)), range(len(frames) - 1, -1, -1)
-    passes = [
-        passed(filled, holes, way, moving) for moving in (True, False) for way in (onwards, back)
+    ways = range(len(frames)), range(len(frames) - 1, -1, -1)
+    still = [passed(frames, holes, way, range(len(frames))) for way in ways]
+    filled = [
+        _nearest([read(way[n], frames, n, hole) for way in still], frames[n], hole)
+        for n, hole in enumerate(holes)
     ]
+    greys = [small_grey(picture) for picture in filled]
+    wide = [cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for hole in holes]
+    moving = [passed(filled, wide, way, wanted, greys) for way in ways]
     answers = {}
     for n in wanted:
-        pairs = [read(traces[n], filled, n, holes[n]) for traces in passes]
+        pairs = [read(way[n], filled, n, holes[n]) for way in (*moving, *still)]
         pictures, doubts = (np.stack(parts) for parts in zip(*pairs, strict=True))
-        seen = doubts.min(0) < UNLIKE
-        best = np.take_along_axis(pictures, doubts.argmin(0)[None, ..., None], 0)[0]
-        # What was never in sight is spread inwards from what was, not from the hole's rim alone.
-        rest = np.rint(spread(best, holes[n] & ~seen)).astype(np.uint8)
-        unlike = np.where(holes[n] & seen, UNLIKE, 0)[None].astype(np.uint8)
+        rest = _nearest(pairs, frames[n], holes[n])
+        unlike = np.where(holes[n] & (doubts.min(0) < UNLIKE), UNLIKE, 0)[None].astype(np.uint8)
         answers[n] = np.concatenate([pictures, rest[None]]), np.concatenate([doubts, unlike])
     return answers
+
+
+def _nearest(
+    pairs: Sequence[tuple[Picture, UInt8[np.ndarray, "h w"]]], frame: Picture, hole: Hole
+) -> Picture:
+    """The least doubted picture in the hole; what was never in sight is spread from what was."""
+    pictures, doubts = (np.stack(parts) for parts in zip(*pairs, strict=True))
+    best = np.take_along_axis(pictures, doubts.argmin(0)[None, ..., None], 0)[0]
+    never = hole & (doubts.min(0) == UNLIKE)
+    return np.rint(spread(np.where(hole[..., None], best, frame), never)).astype(np.uint8)

@@ -49,7 +49,6 @@ class Lesson:
     batch_size: int = 8
     learning_rate: float = 1.5e-3
     bias: tuple[float, ...] = ()
-    slope: float = 1.0
     faults: str = ""
 
 
@@ -171,10 +170,9 @@ LESSONS: Mapping[str, Lesson] = {
         RestorerShape(NUM_UNCOVERED, 1, (32, 64, 128)),
         20,
         holed,
-        1800,
+        2400,
         batch_size=2,
-        bias=(0.5, 0.5, 0.0, 0.0, 0.0),
-        slope=3.0,
+        bias=(0.0, 0.0, -1.2, -1.2, 0.0),
     ),
     "colour": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, grey, 1200, bias=(1.0,)),
     "edges": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, edges, 1200, bias=(-1.0,)),
@@ -216,7 +214,6 @@ def begun(lesson: Lesson) -> Restorer:
     """A restorer that answers as the classical method does."""
     torch.manual_seed(0)
     model = Restorer(lesson.shape)
-    model.slope.data.fill_(lesson.slope)
     model.bias.data.copy_(torch.tensor(lesson.bias))
     return model
 
