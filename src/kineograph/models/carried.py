@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from kineograph.models.aligned import (
-    QUICK,
     UNLIKE,
     Picture,
     enlarged_motion,
@@ -21,13 +20,16 @@ from kineograph.models.aligned import (
     places,
     small_grey,
 )
-from kineograph.models.motion import dense_inverse_search
+from kineograph.models.motion import Dis, dense_inverse_search
 
+SEARCH = Dis(finest_scale=1, patch_px=12, stride_px=4, num_descents=25, num_refinements=2)
+SOFTENED = 0.35
+"""How much of what noise asks for, pictures are softened before motion is measured on them."""
 CAP = 16
 """A mean counts as no more frames than this, so that what is old fades."""
 ALIKE, ALIKE_NOISE = 4.0, 0.3
 """Levels by which two frames may differ and be one, besides noise; and more for each of noise."""
-NEAR_PX = 2.0
+NEAR_PX = 1.0
 """Likeness is measured at half the size, on a neighbourhood of so many of its pixels."""
 LEVELS = 16
 """Doubt falls by so many levels where e times as many frames are counted."""
@@ -52,7 +54,7 @@ class Seen:
     def of(picture: Picture) -> "Seen":
         """The frame at half the size, and in grey for motion."""
         noise = noise_level(picture)
-        return Seen(picture, halved(picture), small_grey(picture, noise), noise)
+        return Seen(picture, halved(picture), small_grey(picture, SOFTENED * noise), noise)
 
 
 def halved(picture: UInt8[np.ndarray, "h w *c"]) -> UInt8[np.ndarray, "h2 w2 *c"]:
@@ -62,13 +64,15 @@ def halved(picture: UInt8[np.ndarray, "h w *c"]) -> UInt8[np.ndarray, "h2 w2 *c"
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
-def brought(held: Brought, before: Seen, now: Seen) -> Brought:
+def brought(held: Brought, now: Seen) -> Brought:
     """What was held at the frame before, moved to this one, and how many frames it counts as.
 
-    Where it differs from this frame by more than noise explains it counts as none.
+    Where it differs from this frame by more than noise explains it counts as none. Motion is
+    measured to what was held, for that has less noise than the frame itself.
     """
     h, w = now.picture.shape[:2]
-    motion = dense_inverse_search(now.grey, before.grey, QUICK)
+    held_grey = small_grey(held[0], SOFTENED * now.noise)
+    motion = dense_inverse_search(now.grey, held_grey, SEARCH)
     at = places(h, w)
     at += enlarged_motion(motion, h, w)
     moved = cv2.remap(held[0], at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -107,8 +111,7 @@ def carried(frames: Sequence[Seen], first: Brought | None = None) -> list[Brough
     made: list[Brought] = []
     for n, now in enumerate(frames):
         if n:
-            before = frames[n - 1]
-            made.append(brought(held_with(before, made[-1]), before, now))
+            made.append(brought(held_with(frames[n - 1], made[-1]), now))
         else:
             made.append(first or (now.picture, np.zeros(now.picture.shape[:2], np.float32)))
     return made

@@ -157,7 +157,7 @@ LOG_CAP = float(np.log(carried.CAP))
 """At this bias each picture begins with a weight of as many frames as it counts for."""
 
 LESSONS: Mapping[str, Lesson] = {
-    "clean": Lesson(CARRIED, 17, dirty, 3500, batch_size=4, bias=(LOG_CAP, LOG_CAP)),
+    "clean": Lesson(CARRIED, 17, dirty, 3000, batch_size=4, bias=(LOG_CAP, LOG_CAP)),
     "between": Lesson(
         RestorerShape(NUM_BETWEEN, 1, (32, 64, 96)),
         10,
