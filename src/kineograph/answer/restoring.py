@@ -29,7 +29,7 @@ from kineograph.models.window import Predictor
 from kineograph.video.levels import from_levels, levels
 
 Frame = Float[Tensor, "3 h w"]
-LOOK, CHUNK = 24, 8
+LOOK, CHUNK = 24, 16
 """A hole is filled from frames so far before and behind it, so many frames at a time."""
 
 

@@ -5,12 +5,12 @@ was last in sight: nothing is softened on the way, however long it is. Motion in
 completed from outside.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int32, Shaped, UInt8
+from jaxtyping import Bool, Float, Int, Int32, Shaped, UInt8
 
 from kineograph.models.aligned import (
     QUICK,
@@ -33,6 +33,10 @@ RIM_PX = 4
 REACHES = (16, 4)
 """Motion inside a hole is the mean of what surrounds it, near by the first of these parts of the
 picture where that reaches, else by the next."""
+NEVER = 1000
+"""An age that no place comes to."""
+SQUARE = np.ones((3, 3), np.uint8)
+"""What is seen next to a hole may have a share of it."""
 TRUSTED_PX, NOTHING = 7, 2.0
 """Motion must explain a place of that size, by more than so many squared levels."""
 
@@ -122,39 +126,51 @@ def spread(picture: Shaped[np.ndarray, "h w c"], hole: Hole) -> Float[np.ndarray
     return np.where(hole[..., None], filled, picture).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Way:
-    """What a pass through the frames, from one side, left at a frame."""
-
-    trace: Trace
-    before: Picture
-    """The frame that the pass came from, moved to this one: how well that fits can be seen."""
+Told = tuple[Picture, UInt8[np.ndarray, "h w"]]
+"""What a pass from one side says of a frame: in the hole what was seen there, and how doubtful it
+is; elsewhere the frame that the pass came from, so that it can be seen how well that fits."""
 
 
-def passed(
+def stood(
+    frames: Sequence[Picture], holes: Sequence[Hole], order: Iterable[int]
+) -> Iterator[tuple[int, Told]]:
+    """Each frame along an order, as if nothing had moved since it was in sight."""
+    seen = last = None
+    for n in order:
+        hole = holes[n]
+        if seen is None or last is None:
+            seen, age, last = frames[n], np.where(hole, NEVER, 0), frames[n]
+        else:
+            seen, age = np.where(hole[..., None], seen, frames[n]), np.where(hole, age + 1, 0)
+        yield n, (np.where(hole[..., None], seen, last), _doubt(age))
+        last = frames[n]
+
+
+def moved(
     frames: Sequence[Picture],
     holes: Sequence[Hole],
+    greys: Sequence[UInt8[np.ndarray, "h2 w2"]],
     order: Sequence[int],
     wanted: Collection[int],
-    greys: Sequence[UInt8[np.ndarray, "h2 w2"]] | None = None,
-) -> dict[int, Way]:
-    """The wanted frames' traces along an order of frames, each met from the one before it.
+) -> dict[int, Told]:
+    """The wanted frames along an order; places are followed from each frame to the next.
 
-    Without `greys`, on which motion is measured, nothing moves.
+    The frames are filled already, somehow; motion is measured on `greys` of them.
     """
-    found: dict[int, Way] = {}
-    trace = Trace.of(order[0], holes[order[0]])
+    found: dict[int, Told] = {}
+    wide = {n: cv2.dilate(holes[n].astype(np.uint8), SQUARE) > 0 for n in order}
+    trace = Trace.of(order[0], wide[order[0]])
     for last, n in zip([order[0], *order], order, strict=False):
         h, w = holes[n].shape
-        motion = np.zeros((h, w, 2), np.float32)
-        if greys is not None and n != last:
+        here = places(h, w)
+        motion = np.zeros_like(here)
+        if n != last:
             hidden = _hidden(holes[n] | holes[last], greys[n].shape)
             motion = enlarged_motion(motion_between(greys[n], greys[last], hidden), h, w)
-        if n != last:
-            trace = followed(trace, motion, n, holes[n])
+            trace = followed(trace, motion, n, wide[n])
         if n in wanted:
-            before = frames[last] if greys is None else pulled(frames[last], places(h, w) + motion)
-            found[n] = Way(trace, before)
+            before = pulled(frames[last], here + motion)
+            found[n] = read(trace, frames, n, holes[n], before)
     return found
 
 
@@ -166,24 +182,25 @@ def _hidden(hole: Hole, size: tuple[int, ...]) -> Hole:
 
 
 def read(
-    way: Way, frames: Sequence[Picture], number: int, hole: Hole
-) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
-    """The colours at the places, and the doubt of each; the frame before, where nothing is hidden.
-
-    Where nothing was seen the doubt is `UNLIKE`.
-    """
-    made = way.before.copy()
-    doubt = np.zeros(hole.shape, np.uint8)
+    trace: Trace, frames: Sequence[Picture], number: int, hole: Hole, elsewhere: Picture
+) -> Told:
+    """The colours in the hole at the places where they were in sight."""
+    made = elsewhere.copy()
+    age = np.zeros(hole.shape, np.int32)
     y, x = np.nonzero(hole)
-    source, at = way.trace.frame[y, x], way.trace.at[y, x]
+    source, at = trace.frame[y, x], trace.at[y, x]
     found = source >= 0
-    age = np.maximum(np.abs(source - number), 1)
-    doubt[y, x] = np.where(found, np.minimum(np.rint(LEVELS * np.log(age)), UNLIKE), UNLIKE)
+    age[y, x] = np.where(found, np.maximum(np.abs(source - number), 1), NEVER)
     y, x, source, at = y[found], x[found], source[found], at[found]
     for n in np.unique(source):
         here = source == n
         made[y[here], x[here]] = pulled(frames[n], at[here][None])[0]
-    return made, doubt
+    return made, _doubt(age)
+
+
+def _doubt(age: Int[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    doubt = np.minimum(np.rint(LEVELS * np.log(np.maximum(age, 1))), UNLIKE - 1)
+    return np.where(age >= NEVER, UNLIKE, doubt).astype(np.uint8)
 
 
 def uncovered(
@@ -192,30 +209,32 @@ def uncovered(
     wanted: Collection[int],
 ) -> dict[int, tuple[UInt8[np.ndarray, "k h w 3"], UInt8[np.ndarray, "k h w"]]]:
     """For each wanted frame what was seen of its hole before, after, and around, with doubts."""
-    ways = range(len(frames)), range(len(frames) - 1, -1, -1)
-    still = [passed(frames, holes, way, range(len(frames))) for way in ways]
-    filled = [
-        _nearest([read(way[n], frames, n, hole) for way in still], frames[n], hole)
-        for n, hole in enumerate(holes)
-    ]
+    if not wanted:
+        return {}
+    before = dict(stood(frames, holes, range(len(frames))))
+    still: dict[int, list[Told]] = {}
+    filled = list(frames)
+    for n, after in stood(frames, holes, range(len(frames) - 1, -1, -1)):
+        both = [before.pop(n), after]
+        filled[n] = _nearest(both, frames[n], holes[n])
+        if n in wanted:
+            still[n] = both
     greys = [small_grey(picture) for picture in filled]
-    wide = [cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for hole in holes]
-    moving = [passed(filled, wide, way, wanted, greys) for way in ways]
+    ways = range(max(wanted) + 1), range(len(frames) - 1, min(wanted) - 1, -1)
+    moving = [moved(filled, holes, greys, way, wanted) for way in ways]
     answers = {}
     for n in wanted:
-        pairs = [read(way[n], filled, n, holes[n]) for way in (*moving, *still)]
-        pictures, doubts = (np.stack(parts) for parts in zip(*pairs, strict=True))
-        rest = _nearest(pairs, frames[n], holes[n])
+        told = [*(way[n] for way in moving), *still[n]]
+        pictures, doubts = (np.stack(parts) for parts in zip(*told, strict=True))
+        rest = _nearest(told, frames[n], holes[n])
         unlike = np.where(holes[n] & (doubts.min(0) < UNLIKE), UNLIKE, 0)[None].astype(np.uint8)
         answers[n] = np.concatenate([pictures, rest[None]]), np.concatenate([doubts, unlike])
     return answers
 
 
-def _nearest(
-    pairs: Sequence[tuple[Picture, UInt8[np.ndarray, "h w"]]], frame: Picture, hole: Hole
-) -> Picture:
+def _nearest(told: Sequence[Told], frame: Picture, hole: Hole) -> Picture:
     """The least doubted picture in the hole; what was never in sight is spread from what was."""
-    pictures, doubts = (np.stack(parts) for parts in zip(*pairs, strict=True))
+    pictures, doubts = (np.stack(parts) for parts in zip(*told, strict=True))
     best = np.take_along_axis(pictures, doubts.argmin(0)[None, ..., None], 0)[0]
     never = hole & (doubts.min(0) == UNLIKE)
     return np.rint(spread(np.where(hole[..., None], best, frame), never)).astype(np.uint8)
