@@ -83,7 +83,9 @@ def dirtied(frames: Frames, rng: np.random.Generator) -> Degraded:
     return Degraded(frames, wanted, sharpened)
 
 
-def shrunk(frames: Frames, scale: int, rng: np.random.Generator) -> Frames:
+def shrunk(
+    frames: Frames, scale: int, rng: np.random.Generator
+) -> UInt8[np.ndarray, "t few_h few_w c"]:
     """A clip of few pixels: by the mean over areas, or softer, or sharper, sometimes worn too."""
     _, h, w, _ = frames.shape
     size, kind = (w // scale, h // scale), rng.random()

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 
 from kineograph.models import weights
-from kineograph.train import machine, recipes, recipes_latent, restoring
+from kineograph.train import machine, recipes, recipes_latent, restoring, transfer
 from kineograph.train.loop import FitResult
 
 FAULTS = {
@@ -22,7 +23,7 @@ NAMES = {"small": weights.SHIPPED, "vae": recipes_latent.CODEC.stem, "latent": "
 
 def main(
     recipe: tyro.conf.Positional[
-        Literal["small", "vae", "latent", "clean", "enlarge", "between", "fill", "colour"]
+        Literal["small", "vae", "latent", "clean", "enlarge", "between", "fill", "colour", "edges"]
     ] = "small",
     out: Path | None = None,
     minutes: float | None = None,
@@ -31,9 +32,9 @@ def main(
 ) -> None:
     """Trains a recipe in `out`, and writes its weights when it is done.
 
-    `small` goes into the package, and the restorers join it there. `vae` makes the codec that
-    `latent` is given as `codec`; both stay in `out`, which is out/train for `small` and
-    out/train-RECIPE else.
+    `small` goes into the package, and the restorers join it there. `edges` makes a map from
+    drawings to pictures, for `kineo transfer --map`; `vae` the codec that `latent` is given as
+    `codec`; these stay in `out`, which is out/train for `small` and out/train-RECIPE else.
     """
     machine.settle()
     out = out or Path("out/train" if recipe == "small" else f"out/train-{recipe}")
@@ -42,7 +43,8 @@ def main(
         print(f"Stopped at step {result.step}; run it again to go on.")
         return
     if recipe in restoring.LESSONS:
-        print(f"Wrote {restoring.ship(recipe, out, result)}")
+        ship_it = transfer.ship_edges if recipe == "edges" else partial(restoring.ship, recipe)
+        print(f"Wrote {ship_it(out, result)}")
         return
     print(f"Wrote {_shipped(recipe, out, _card(recipe, result, out))}")
 

@@ -61,3 +61,11 @@ def save(net: Restorer, path: Path, result: FitResult, names: tuple[str, str]) -
     """Writes the map with its card."""
     about = {"from": names[0], "to": names[1], "steps": result.step, "seconds": result.seconds}
     weights.save(net, path, {"recipe": f"{__name__}.learn", **about, "loss": result.loss})
+
+
+def ship_edges(run: Path, result: FitResult) -> Path:
+    """The map from drawn edges to pictures that a run of the lesson `edges` made."""
+    net, path = restoring.begun(restoring.LESSONS["edges"]), run / "edges.safetensors"
+    restoring.take_mean_weights(net, run)
+    save(net, path, result, ("edges", "pictures"))
+    return path
