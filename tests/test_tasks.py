@@ -96,7 +96,7 @@ def test_softening_cells_is_the_mean_over_squares(width_px: int) -> None:
     soft = torch.nn.functional.pixel_shuffle(made, 2)[..., 2:-2, 2:-2]
     mean = torch.nn.functional.avg_pool2d(from_levels(picture), width_px, 1)
     edge = 2 - width_px // 2
-    assert torch.allclose(soft, mean[..., edge:-edge or None, edge:-edge or None], atol=1e-5)
+    assert torch.allclose(soft, mean[..., edge : -edge or None, edge : -edge or None], atol=1e-5)
 
 
 def test_a_carried_mean_is_the_mean_of_a_still_shot_and_forgets_another() -> None:

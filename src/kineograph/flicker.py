@@ -18,6 +18,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from kineograph.models import cuts
+from kineograph.models.aligned import moved
 from kineograph.models.cuts import (
     FAST,
     WIDTH_PX,
@@ -26,7 +27,6 @@ from kineograph.models.cuts import (
     changes,
     cuts_of,
     grey_of,
-    moved,
     shrunk,
 )
 from kineograph.models.motion import dense_inverse_search

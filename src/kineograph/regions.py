@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
 from kineograph import video
-from kineograph.models.cuts import FAST, grey_of, moved, shrunk
+from kineograph.models.aligned import moved
+from kineograph.models.cuts import FAST, grey_of, shrunk
 from kineograph.models.motion import dense_inverse_search
 
 Frames = Iterable[Float[Tensor, "3 h w"]]

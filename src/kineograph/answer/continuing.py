@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from kineograph import sample, schedule
+from kineograph.answer.tiles import sized
 from kineograph.flow import velocity_from_clean
 from kineograph.models.candidates import NUM_SOURCES
 from kineograph.models.motion import NUM_KNOWN
@@ -58,7 +58,7 @@ def continued(
     generator = torch.Generator().manual_seed(sampling.seed)
     recent = _at_least(known[-NUM_KNOWN:], NUM_KNOWN)
     size = _working_size(known.shape[-2], known.shape[-1], sampling.working_px)
-    small = deque([_sized(frame, size) for frame in recent], maxlen=NUM_KNOWN)
+    small = deque([sized(frame, *size) for frame in recent], maxlen=NUM_KNOWN)
     newest = deque(recent[-NUM_SOURCES:], maxlen=NUM_SOURCES)
     done = 0
     while done < num_frames:
@@ -68,7 +68,7 @@ def continued(
             # What a file cannot hold may not become context, or small errors grow.
             frame = to_8_bits(window.frame(index, sources))
             newest.append(frame)
-            small.append(_sized(frame, size))
+            small.append(sized(frame, *size))
             done += 1
             if progress is not None:
                 progress(done, num_frames)
@@ -97,12 +97,6 @@ def answered_window(
 def _working_size(height: int, width: int, working_px: int) -> tuple[int, int]:
     ratio = min(1.0, working_px / min(height, width))
     return max(1, round(height * ratio)), max(1, round(width * ratio))
-
-
-def _sized(frame: Tensor, size: tuple[int, int]) -> Tensor:
-    if frame.shape[-2:] == size:
-        return frame
-    return F.interpolate(frame[None], size, mode="area")[0]
 
 
 def _at_least(frames: Tensor, count: int) -> list[Tensor]:

@@ -15,7 +15,8 @@ from jaxtyping import UInt8
 
 from kineograph.damage.seen import MOTION_PX, Mask, Seen, motion_between, odd, resized
 from kineograph.damage.timing import REPEAT_LEVELS
-from kineograph.models.cuts import around, moved
+from kineograph.models.aligned import moved
+from kineograph.models.cuts import around
 
 AHEAD = 2
 DOUBT, DOUBT_PX, ALONE_PX = 3, 15, 9

@@ -39,24 +39,26 @@ def small_grey(picture: Picture, noise: float = 0.0) -> UInt8[np.ndarray, "h2 w2
     return np.asarray(cv2.GaussianBlur(grey, (0, 0), width) if width > 0.3 else grey)
 
 
-def grey_within(picture: Picture, short_px: int) -> UInt8[np.ndarray, "h2 w2"]:
-    """The picture in grey, its short side no longer than that."""
+def grey_within(picture: Picture, short_px: int, most: float = 1.0) -> UInt8[np.ndarray, "h2 w2"]:
+    """The picture in grey, its short side no longer than that; enlarged `most` times at most."""
     grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
     h, w = grey.shape
-    ratio = min(1.0, short_px / min(h, w))
+    ratio = min(most, short_px / min(h, w))
+    how = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
     size = (round(w * ratio), round(h * ratio))
-    return grey if ratio == 1 else np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+    return grey if ratio == 1 else np.asarray(cv2.resize(grey, size, interpolation=how))
 
 
 def enlarged_motion(
     motion: Float[np.ndarray, "h2 w2 2"], height: int, width: int
 ) -> Float[np.ndarray, "h w 2"]:
-    """Motion measured on a small picture, in pixels of the large one."""
+    """Motion measured on a picture of another size, in pixels of this one."""
     h, w = motion.shape[:2]
     if (h, w) == (height, width):
         return motion
     ratio = np.array([width / w, height / h], np.float32)
-    return np.asarray(cv2.resize(motion * ratio, (width, height), interpolation=cv2.INTER_LINEAR))
+    how = cv2.INTER_LINEAR if height > h else cv2.INTER_AREA
+    return np.asarray(cv2.resize(motion * ratio, (width, height), interpolation=how))
 
 
 def places(height: int, width: int) -> Float[np.ndarray, "h w 2"]:
@@ -71,6 +73,13 @@ def pulled(
     """The picture read at places (x, y); beyond its edge the edge goes on."""
     how = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
     return cv2.remap(picture, at, None, how, borderMode=cv2.BORDER_REPLICATE)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def moved(
+    picture: Shaped[np.ndarray, "h w *c"], motion: Float[np.ndarray, "h w 2"]
+) -> Shaped[np.ndarray, "h w *c"]:
+    """out(x) = picture(x + motion(x)), motion in pixels as (dx, dy)."""
+    return pulled(picture, places(*motion.shape[:2]) + motion)
 
 
 def difference(

@@ -23,12 +23,12 @@ from kineograph.models.aligned import (
 )
 from kineograph.models.motion import Dis, dense_inverse_search
 
-SEARCH = Dis(finest_scale=1)
+SEARCH = Dis(finest_scale=1, smoothness=10.0)
 NUM_BETWEEN = 10
 """Both frames unmoved, along both straight paths, and along both bent ones."""
 NUM_ROUNDS = 3
-FINE_MOTION_PX = 288
-"""The short side at which motion is measured, where it decides all."""
+FINE_MOTION_PX, ENLARGED = 288, 2.0
+"""The short side at which motion is measured, where it decides all: small pictures are enlarged."""
 BEND, BELIEF, AGREED = 1.3, 0.7, 0.2
 """How far a bend is followed; the power of agreement that weighs a path; what agrees wholly, in
 squared levels. Tuned on training shots."""
@@ -56,7 +56,9 @@ class Flows:
 
 def flows_of(frames: Sequence[Picture | None]) -> Flows:
     """Of four frames in a row (a and b are the middle ones); the outer two may be missing."""
-    before, a, b, after = (None if f is None else grey_within(f, FINE_MOTION_PX) for f in frames)
+    before, a, b, after = (
+        None if f is None else grey_within(f, FINE_MOTION_PX, ENLARGED) for f in frames
+    )
     assert a is not None
     assert b is not None
     assert frames[1] is not None

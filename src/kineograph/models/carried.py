@@ -130,9 +130,7 @@ def both_ways(frames: Iterable[Seen]) -> Iterator[tuple[Seen, Brought, Brought]]
     yield from _chunk(waiting, carried(waiting, first))
 
 
-def _chunk(
-    waiting: list[Seen], behind: list[Brought]
-) -> Iterator[tuple[Seen, Brought, Brought]]:
+def _chunk(waiting: list[Seen], behind: list[Brought]) -> Iterator[tuple[Seen, Brought, Brought]]:
     ahead = carried(waiting[::-1])[::-1]
     yield from zip(waiting, behind, ahead, strict=False)
 

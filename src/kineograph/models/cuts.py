@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from kineograph.models.aligned import moved
 from kineograph.models.motion import Dis, dense_inverse_search
 
 AHEAD = 3
@@ -109,16 +110,6 @@ def around(items: Iterable[Item], behind: int, ahead: int) -> Iterator[tuple[lis
 def grey_of(picture: Picture) -> UInt8[np.ndarray, "h w"]:
     """How bright it is."""
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
-
-
-def moved(
-    picture: UInt8[np.ndarray, "h w *c"], motion: Float32[np.ndarray, "h w 2"]
-) -> UInt8[np.ndarray, "h w *c"]:
-    """out(x) = picture(x + motion(x)), motion in pixels as (dx, dy)."""
-    height, width = picture.shape[:2]
-    x = motion[..., 0] + np.arange(width, dtype=np.float32)
-    y = motion[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def can_be_searched(picture: Picture) -> bool:

@@ -157,7 +157,7 @@ LOG_CAP = float(np.log(carried.CAP))
 """At this bias each picture begins with a weight of as many frames as it counts for."""
 
 LESSONS: Mapping[str, Lesson] = {
-    "clean": Lesson(CARRIED, 17, dirty, 3000, batch_size=4, bias=(LOG_CAP, LOG_CAP)),
+    "clean": Lesson(CARRIED, 17, dirty, 2200, batch_size=4, bias=(LOG_CAP, LOG_CAP)),
     "between": Lesson(
         RestorerShape(NUM_BETWEEN, 1, (32, 64, 96)),
         10,
@@ -170,7 +170,7 @@ LESSONS: Mapping[str, Lesson] = {
         RestorerShape(NUM_UNCOVERED, 1, (32, 64, 128)),
         20,
         holed,
-        2400,
+        1800,
         batch_size=2,
         bias=(0.0, 0.0, -1.2, -1.2, 0.0),
     ),
