@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kineograph import tasks
-from kineograph.answer import tiles
+from kineograph.answer import Measured, in_between, tiles
 from kineograph.answer.restoring import frame_of, picture_of, restored, restorer
 from kineograph.damage import Damage
 from kineograph.data.degrade import with_white_noise
@@ -123,6 +123,16 @@ def test_carried_means_do_not_depend_on_how_a_film_is_cut_in_chunks() -> None:
     for one, other in zip(streamed, carried.carried(seen), strict=True):
         assert np.array_equal(one[0], other[0])
         assert np.array_equal(one[1], other[1])
+
+
+def test_motions_kept_from_interval_to_interval_change_nothing(model: Predictor) -> None:
+    frames = list(film(6, 1.7))
+    measured = Measured()
+    for n in (1, 2, 3):
+        around = [frames[n - 1], frames[n], frames[n + 1], frames[n + 2] if n < 3 else None]
+        kept = list(in_between(model, around, [0.3, 0.5], measured))
+        fresh = list(in_between(model, around, [0.3, 0.5]))
+        assert all(torch.equal(one, other) for one, other in zip(kept, fresh, strict=True))
 
 
 def test_outpaint_keeps_the_film_in_the_middle(model: Predictor) -> None:

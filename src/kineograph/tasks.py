@@ -18,6 +18,7 @@ from kineograph import damage, flicker, imagine
 from kineograph import edit as edits
 from kineograph.answer import (
     Frame,
+    Measured,
     Progress,
     Sampling,
     cleaned,
@@ -109,7 +110,7 @@ def interpolate(
 def _at_rate(
     model: Predictor, film: Iterable[tuple[Timed, bool]], fps: Fraction
 ) -> Iterator[Timed]:
-    number, start = 0, None
+    number, start, measured = 0, None, Measured()
     for window, at in around(film, 1, 2):
         (now, frame), _ = window[at]
         start = now if start is None else start
@@ -125,7 +126,8 @@ def _at_rate(
             number += 1
         shares = [float((moment - now) / (then - now)) for moment in moments]
         four = _four(window, at)
-        answers = repeat(frame, len(moments)) if is_cut else in_between(model, four, shares)
+        made = in_between(model, four, shares, measured)
+        answers = repeat(frame, len(moments)) if is_cut else made
         yield from zip(moments, answers, strict=True)
 
 

@@ -3,6 +3,7 @@
 from kineograph.answer.continuing import Sampling, answered_window, continued
 from kineograph.answer.restoring import (
     Frame,
+    Measured,
     cleaned,
     coloured,
     enlarged,
@@ -15,6 +16,7 @@ from kineograph.sample import Progress
 
 __all__ = [
     "Frame",
+    "Measured",
     "Progress",
     "Sampling",
     "answered_window",

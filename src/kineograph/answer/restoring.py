@@ -6,6 +6,7 @@ back bit for bit, since the kernel cannot move it.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import tee
 from typing import cast
 
@@ -22,7 +23,7 @@ from kineograph.flow import velocity_from_clean
 from kineograph.known import Known
 from kineograph.models import aligned, carried, uncover
 from kineograph.models.aligned import Picture
-from kineograph.models.between import between, flows_of
+from kineograph.models.between import Flows, between, flows_of
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer, Shown
 from kineograph.models.window import Predictor
@@ -98,12 +99,31 @@ def coloured(model: Predictor, frames: Iterable[Frame], strength: float = 1.0) -
         yield torch.lerp(grey, with_light_of(answer, grey), strength)
 
 
+@dataclass
+class Measured:
+    """The motions of one interval, for the next needs half of them."""
+
+    around: Sequence[Frame | None] = (None,) * 4
+    flows: Flows | None = None
+
+    def of(self, around: Sequence[Frame | None], pictures: Sequence[Picture | None]) -> Flows:
+        """The motions among four frames, those that are known not measured again."""
+        goes_on = all(x is y for x, y in zip(self.around[1:], around[:3], strict=True))
+        self.flows = flows_of(pictures, self.flows if goes_on else None)
+        self.around = around
+        return self.flows
+
+
 def in_between(
-    model: Predictor, around: Sequence[Frame | None], moments: Sequence[float]
+    model: Predictor,
+    around: Sequence[Frame | None],
+    moments: Sequence[float],
+    measured: Measured | None = None,
 ) -> Iterator[Frame]:
     """The frames at moments between the middle two of four: 0 is the one, 1 the other.
 
-    The outer two may be None, at a cut or at the film's ends.
+    The outer two may be None, at a cut or at the film's ends. `measured` goes from interval to
+    interval.
     """
     if not moments:
         return
@@ -112,7 +132,7 @@ def in_between(
     start, end = pictures[1:3]
     assert start is not None
     assert end is not None
-    flows, unknown = flows_of(pictures), _nothing(frame_of(start))
+    flows, unknown = (measured or Measured()).of(around, pictures), _nothing(frame_of(start))
     for t in moments:
         found = between(start, end, flows, t)
         shown = _shown(found.blend, found.made, found.doubt, [t])

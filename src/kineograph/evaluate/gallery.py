@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
 from kineograph import arrays, tasks
-from kineograph.answer import Sampling
+from kineograph.answer import Sampling, translated
 from kineograph.answer.tiles import sized
 from kineograph.data import damaged, degrade, footage, shots
 from kineograph.data.clips import rng_for
@@ -22,12 +23,14 @@ from kineograph.evaluate.ours import together
 from kineograph.evaluate.sheet import contact_sheet, to_image_frames
 from kineograph.models import eulerian, weights
 from kineograph.models.window import Predictor
+from kineograph.train import transfer as pairs
 from kineograph.video.levels import frames_of, to_8_bits
 
 Film = Float[Tensor, "t 3 h w"]
 HEIGHT, WIDTH = 144, 256
 NUM_FRAMES = 16
 JPEG_QUALITY = 88
+MINUTES_OF_PAIRS = 2.0
 SHOTS = (5, 0, 2, 9, 12, 15)
 """Which of the held-out shots are shown, in turn."""
 
@@ -204,6 +207,31 @@ def colourise(model: Predictor) -> Shown:
     return Shown("Colours for a grey film: `kineo enhance --colourise 1`.", rows)
 
 
+def transfer(_: Predictor) -> Shown:
+    source = to_image_frames(clip(SHOTS[2], 40))
+    with TemporaryDirectory() as run:
+        learned = pairs.learn(source, night(source), Path(run), minutes=MINUTES_OF_PAIRS)
+    film = clip(SHOTS[4])
+    rows = {
+        "given": film,
+        "film": frames_of(night(to_image_frames(film))),
+        "kineo": together(translated(learned[0], film)),
+    }
+    said = (
+        f"Day to night, learned in {MINUTES_OF_PAIRS:g} minutes from one pair of 40 frames of "
+        "another shot: `kineo transfer FILM --pair DAY NIGHT`."
+    )
+    return Shown(said, rows)
+
+
+def night(pictures: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "t h w 3"]:
+    """A grade as cinemas have long made it: dark and blue, bright places glow (day for night)."""
+    light = pictures.astype(np.float32) / 255
+    glow = np.stack([cv2.GaussianBlur(p, (0, 0), 6) for p in np.maximum(light - 0.6, 0)])
+    dark = light**1.8 * np.array([0.28, 0.42, 0.7], np.float32)
+    return np.rint(255 * np.clip(dark + 0.8 * glow, 0, 1)).astype(np.uint8)
+
+
 def edit(_: Predictor) -> Shown:
     film, look = clip(SHOTS[4], 6), clip(SHOTS[2], 6)
     made = together(tasks.edit(film, 0.35, reference=look))
@@ -240,6 +268,7 @@ VERBS: Mapping[str, Callable[[Predictor], Shown]] = {
     "deblur": deblur,
     "deflicker": deflicker,
     "colourise": colourise,
+    "transfer": transfer,
     "edit": edit,
     "forecast": forecast,
 }

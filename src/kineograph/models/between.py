@@ -2,10 +2,11 @@
 
 Motion is measured both ways, and onwards to the frames beyond, so that paths may bend: through
 three moments lies one parabola (Xu et al., arXiv 1911.00627). Each path brings a picture from
-either side; where the two agree the path is believed.
+either side; where the two agree the path is believed. What one side alone shows (the other hides
+it) is left to the network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -23,9 +24,9 @@ from kineograph.models.aligned import (
 )
 from kineograph.models.motion import Dis, dense_inverse_search
 
-SEARCH = Dis(finest_scale=1, smoothness=10.0)
-NUM_BETWEEN = 10
-"""Both frames unmoved, along both straight paths, and along both bent ones."""
+SEARCH = Dis(finest_scale=1, stride_px=4, smoothness=10.0)
+NUM_BETWEEN = 2
+"""What each side shows of the moment."""
 NUM_ROUNDS = 3
 FINE_MOTION_PX, ENLARGED = 288, 2.0
 """The short side at which motion is measured, where it decides all: small pictures are enlarged."""
@@ -37,7 +38,7 @@ Motion = Float[np.ndarray, "h w 2"]
 
 @dataclass(frozen=True)
 class Between:
-    """Pictures of a moment, by how many levels each is doubted, and their weighed mean."""
+    """A moment as each side shows it, by how many levels these differ, and their mean."""
 
     made: UInt8[np.ndarray, "k h w 3"]
     doubt: UInt8[np.ndarray, "k h w"]
@@ -54,8 +55,11 @@ class Flows:
     future: Motion | None
 
 
-def flows_of(frames: Sequence[Picture | None]) -> Flows:
-    """Of four frames in a row (a and b are the middle ones); the outer two may be missing."""
+def flows_of(frames: Sequence[Picture | None], earlier: Flows | None = None) -> Flows:
+    """Of four frames in a row (a and b are the middle ones); the outer two may be missing.
+
+    `earlier` are those of the four frames one before; half of what is asked is in them.
+    """
     before, a, b, after = (
         None if f is None else grey_within(f, FINE_MOTION_PX, ENLARGED) for f in frames
     )
@@ -64,41 +68,51 @@ def flows_of(frames: Sequence[Picture | None]) -> Flows:
     assert frames[1] is not None
     h, w = frames[1].shape[:2]
 
-    def found(here: np.ndarray, there: np.ndarray | None) -> Motion | None:
-        if there is None:
-            return None
+    def found(here: np.ndarray, there: np.ndarray) -> Motion:
         return enlarged_motion(dense_inverse_search(here, there, SEARCH), h, w)
 
-    onwards, back = found(a, b), found(b, a)
-    assert onwards is not None
-    assert back is not None
-    return Flows(onwards, back, found(a, before), found(b, after))
+    onwards = earlier.future if earlier is not None else None
+    past = earlier.back if earlier is not None else None
+    if past is None and before is not None:
+        past = found(a, before)
+    return Flows(
+        found(a, b) if onwards is None else onwards,
+        found(b, a),
+        past,
+        None if after is None else found(b, after),
+    )
 
 
 def between(a: Picture, b: Picture, flows: Flows, t: float) -> Between:
     """What lies at the moment `t` (0 is a, 1 is b)."""
     start, end = a.astype(np.float32), b.astype(np.float32)
     here = places(*a.shape[:2])
-    still = here, here
-    from_a = _path(flows.onwards, None, t, here)
-    from_b = _path(flows.back, None, 1 - t, here)[::-1]
-    bent_a = _path(flows.onwards, flows.past, t, here) if flows.past is not None else from_a
-    bent_b = _path(flows.back, flows.future, 1 - t, here)[::-1]
-    bent_b = bent_b if flows.future is not None else from_b
-    made, doubt, total, weights = [], [], np.zeros_like(start), np.zeros_like(start[..., :1])
-    for at_a, at_b in (still, from_a, from_b, bent_a, bent_b):
+    near, far = np.zeros_like(start), np.zeros_like(start)
+    weights = np.zeros_like(start[..., :1])
+    for at_a, at_b in _paths(flows, t, here):
         pair = pulled(start, at_a, sharp=True), pulled(end, at_b, sharp=True)
-        made += pair
-        doubt += [difference(*pair)] * 2
         error = cv2.GaussianBlur(((pair[0] - pair[1]) ** 2).mean(-1), (0, 0), 3)[..., None]
         weight = (error + np.float32(AGREED)) ** -np.float32(BELIEF)
-        total += weight * ((1 - t) * pair[0] + t * pair[1])
+        near += weight * pair[0]
+        far += weight * pair[1]
         weights += weight
+    near, far = near / weights, far / weights
+    doubt = np.minimum(np.rint(difference(near, far)), UNLIKE).astype(np.uint8)
     return Between(
-        _levels(np.stack(made)),
-        np.minimum(np.rint(np.stack(doubt)), UNLIKE).astype(np.uint8),
-        _levels(total / weights),
+        _levels(np.stack([near, far])), np.stack([doubt, doubt]), _levels((1 - t) * near + t * far)
     )
+
+
+def _paths(flows: Flows, t: float, here: Motion) -> Iterator[tuple[Motion, Motion]]:
+    """Places in a and in b of what is here at the moment: unmoved, along straight paths as either
+    sees them, and along bent ones where a frame beyond tells how they bend."""
+    yield here, here
+    yield _path(flows.onwards, None, t, here)
+    yield _path(flows.back, None, 1 - t, here)[::-1]
+    if flows.past is not None:
+        yield _path(flows.onwards, flows.past, t, here)
+    if flows.future is not None:
+        yield _path(flows.back, flows.future, 1 - t, here)[::-1]
 
 
 def _levels(values: np.ndarray) -> UInt8[np.ndarray, "..."]:

@@ -159,11 +159,10 @@ LOG_CAP = float(np.log(carried.CAP))
 LESSONS: Mapping[str, Lesson] = {
     "clean": Lesson(CARRIED, 17, dirty, 2200, batch_size=4, bias=(LOG_CAP, LOG_CAP)),
     "between": Lesson(
-        RestorerShape(NUM_BETWEEN, 1, (32, 64, 96)),
+        RestorerShape(NUM_BETWEEN, 1),
         10,
         missing,
         1200,
-        learning_rate=8e-4,
         bias=(-3.0,) * NUM_BETWEEN,
     ),
     "fill": Lesson(
