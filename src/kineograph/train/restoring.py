@@ -175,7 +175,9 @@ LESSONS: Mapping[str, Lesson] = {
     ),
     "colour": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, grey, 1200, bias=(1.0,)),
     "edges": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, edges, 1200, bias=(-1.0,)),
-    "enlarge": Lesson(CARRIED, 13, small, 3000, batch_size=4, bias=(-2.0, -2.0)),
+    "enlarge": Lesson(
+        RestorerShape(2, 2, (32, 64, 96)), 13, small, 1500, batch_size=4, bias=(-1.0, -1.0)
+    ),
 }
 
 
