@@ -24,8 +24,9 @@ from kineograph.models.aligned import (
 from kineograph.models.motion import dense_inverse_search
 
 Hole = Bool[np.ndarray, "h w"]
-NUM_UNCOVERED = 5
-"""Seen before and after, along the motion and at the same place; spread inwards from the rim."""
+NUM_UNCOVERED = 6
+"""Seen before and after, along the motion and at the same place; and what was never in sight,
+spread smoothly from what was, and drawn on from it."""
 LEVELS = 16
 """Doubt grows by so many levels where a place was out of sight for e times as long."""
 RIM_PX = 4
@@ -37,6 +38,8 @@ NEVER = 1000
 """An age that no place comes to."""
 SQUARE = np.ones((3, 3), np.uint8)
 """What is seen next to a hole may have a share of it."""
+DRAWN_PX, REACH_PX = 180, 10.0
+"""Lines are drawn on at no more than this short side, from so many pixels around."""
 TRUSTED_PX, NOTHING = 7, 2.0
 """Motion must explain a place of that size, by more than so many squared levels."""
 
@@ -227,9 +230,24 @@ def uncovered(
         told = [*(way[n] for way in moving), *still[n]]
         pictures, doubts = (np.stack(parts) for parts in zip(*told, strict=True))
         rest = _nearest(told, frames[n], holes[n])
-        unlike = np.where(holes[n] & (doubts.min(0) < UNLIKE), UNLIKE, 0)[None].astype(np.uint8)
-        answers[n] = np.concatenate([pictures, rest[None]]), np.concatenate([doubts, unlike])
+        never = holes[n] & (doubts.min(0) == UNLIKE)
+        rests = np.stack([rest, drawn_on(rest, never)])
+        unlike = np.where(holes[n] & ~never, UNLIKE, 0)[None].astype(np.uint8)
+        answers[n] = np.concatenate([pictures, rests]), np.concatenate([doubts, unlike, unlike])
     return answers
+
+
+def drawn_on(picture: Picture, hole: Hole) -> Picture:
+    """Lines of the rim go on into the hole (Telea 2004), at a working size if it is large."""
+    if not hole.any() or hole.all():
+        return picture
+    h, w = hole.shape
+    ratio = min(1.0, DRAWN_PX / min(h, w))
+    size = (round(w * ratio), round(h * ratio))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    where = cv2.resize(hole.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    made = cv2.inpaint(small, where, REACH_PX, cv2.INPAINT_TELEA)
+    return np.where(hole[..., None], cv2.resize(made, (w, h)), picture)
 
 
 def _nearest(told: Sequence[Told], frame: Picture, hole: Hole) -> Picture:
