@@ -20,6 +20,7 @@ from kineograph.evaluate.bench_all import (
     method_table,
     squared_error,
 )
+from kineograph.evaluate.endure import endure
 from kineograph.evaluate.metrics import psnr
 from kineograph.evaluate.questions import (
     ROWS,
@@ -31,6 +32,7 @@ from kineograph.evaluate.questions import (
     resized,
     whole_film,
 )
+from kineograph.models import weights
 
 SHOTS = [(0, 24), (24, 48), (48, 51)]
 QUIET = Console(quiet=True)
@@ -231,3 +233,12 @@ def test_peers_answer_or_say_what_is_missing(row: str) -> None:
     for name, answer in answers.items():
         made = answered(name, answer, question)
         assert psnr(made, question.truth).mean() > psnr(made.flip(-1), question.truth).mean() + 3
+
+
+def test_endurance_is_measured_for_every_way(tmp_path: Path) -> None:
+    endure(weights.load(), tmp_path, QUIET, 6, (64, 48), film()[:4])
+    told = json.loads((tmp_path / "720p.json").read_text())
+    assert list(told) == ["denoise", "upscale x2", "upscale x4"]
+    for went in told.values():
+        assert went["fps"] > 0
+        assert went["peak_mb_at_end"] >= went["peak_mb_at_first"] > 0

@@ -162,8 +162,13 @@ def run_bench(asked: Bench, console: Console) -> None:
         about = {"model": asked.model, "sha256": weights.digest(asked.model)}
         answers = ours(weights.load(asked.model))
         bench_all(answers, asked.out, quick=asked.quick, console=console, about=about)
+    elif asked.task == "720p":
+        from kineograph.evaluate.endure import endure
+        from kineograph.models import weights
+
+        endure(weights.load(asked.model), asked.out, console)
     else:
-        raise ValueError(f"There is no bench {asked.task!r}: give predict or all.")
+        raise ValueError(f"There is no bench {asked.task!r}: give predict, all or 720p.")
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ class Bench:
     """Measure against every baseline on held-out shots of the allowed footage."""
 
     task: tyro.conf.Positional[str] = "predict"
-    """predict, or all: interpolate, denoise, upscale and inpaint."""
+    """predict; all: interpolate, denoise, upscale and inpaint; or 720p: speed and memory."""
     out: Path = field(default_factory=lambda: Path("out/bench"))
     model: str = "kineo-small"
     steps: int = 2
