@@ -181,6 +181,10 @@ def test_a_quick_run_writes_all_and_is_kept_until_fresh(tmp_path: Path) -> None:
     assert len(calls) == 9, "another model is measured anew"
     whole = json.loads((tmp_path / "report.json").read_text())
     assert whole["about"] == {"model": "another"}
+    run(tmp_path, calls, about={"model": "a"}, made_by={"upscale": "x"})
+    assert len(calls) == 12
+    run(tmp_path, calls, about={"model": "b"}, made_by={"upscale": "x"})
+    assert len(calls) == 12, "another model with the same maker of this row"
 
 
 def test_the_margin_is_against_the_single_best_average() -> None:

@@ -10,6 +10,7 @@ from kineograph.answer.restoring import (
     filled,
     in_between,
     restored,
+    restorer,
     translated,
 )
 from kineograph.sample import Progress
@@ -27,5 +28,6 @@ __all__ = [
     "filled",
     "in_between",
     "restored",
+    "restorer",
     "translated",
 ]

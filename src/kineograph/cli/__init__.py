@@ -156,12 +156,15 @@ def run_bench(asked: Bench, console: Console) -> None:
         bench(asked.model, asked.out, asked.steps, asked.quick, console)
     elif asked.task == "all":
         from kineograph.evaluate.bench_all import bench_all
-        from kineograph.evaluate.ours import ours
+        from kineograph.evaluate.ours import made_by, ours
         from kineograph.models import weights
 
         about = {"model": asked.model, "sha256": weights.digest(asked.model)}
-        answers = ours(weights.load(asked.model))
-        bench_all(answers, asked.out, quick=asked.quick, console=console, about=about)
+        model = weights.load(asked.model)
+        by = made_by(model)
+        bench_all(
+            ours(model), asked.out, quick=asked.quick, console=console, about=about, made_by=by
+        )
     elif asked.task == "720p":
         from kineograph.evaluate.endure import endure
         from kineograph.models import weights

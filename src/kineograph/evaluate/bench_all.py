@@ -104,13 +104,15 @@ def bench_all(
     rows: Sequence[str] = tuple(ROWS),
     film: Film | None = None,
     clip_shots: Sequence[Shot] | None = None,
+    made_by: Mapping[str, str] | None = None,
 ) -> list[Part]:
     """Measures ours, the classical methods and the peers; writes report.md, report.json,
     index.html, sheets and films into `out_dir` after each row and size.
 
     ours: our answers by row and name. quick: 8 clips instead of 24, PSNR and flicker only.
     about: what made our answers, such as the hash of the model; it heads the report.
-    A row and size that was measured before with the same methods, clips and `about` is not
+    made_by: the same for each row by itself, where that is less than the whole model.
+    A row and size that was measured before with the same methods, clips and makers is not
     measured again, unless `fresh`. The film and its shots are Big Buck Bunny's held-out ones.
     Raises ValueError for unknown rows, names used twice, wrong shapes and NaN.
     """
@@ -123,7 +125,8 @@ def bench_all(
     with _threads_alike():
         for row, size in [(row, size) for row in rows for size in sizes]:
             asked = list(questions(row, film, clip_shots, size, NUM_QUICK if quick else NUM_CLIPS))
-            part = new_part(row, size, asked, ours.get(row, {}), {"quick": quick, **about})
+            maker = about if made_by is None else {"made_by": made_by[row]}
+            part = new_part(row, size, asked, ours.get(row, {}), {"quick": quick, **maker})
             done = None if fresh else read_part(out_dir, part)
             parts.append(
                 done or measure(part, asked, ours.get(row, {}), perceptual, out_dir, console)

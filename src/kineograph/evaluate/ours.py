@@ -8,7 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kineograph import tasks
+from kineograph.answer import restorer
 from kineograph.evaluate.questions import UPSCALE, Answer, Question
+from kineograph.models import weights
 from kineograph.models.window import Predictor
 
 
@@ -36,6 +38,14 @@ def ours(model: Predictor) -> Mapping[str, Mapping[str, Answer]]:
         "upscale": {"kineo": upscale},
         "inpaint": {"kineo": inpaint},
     }
+
+
+RESTORERS = {"interpolate": "between", "denoise": "clean", "upscale": "enlarge", "inpaint": "fill"}
+
+
+def made_by(model: Predictor) -> dict[str, str]:
+    """The hash of what answers each row."""
+    return {row: weights.digest_of(restorer(model, name)) for row, name in RESTORERS.items()}
 
 
 def together(frames: Iterator[Float[Tensor, "3 h w"]]) -> Float[Tensor, "n 3 h w"]:

@@ -135,6 +135,14 @@ def digest(name: str = SHIPPED) -> str:
     return sha256(path_of(name).read_bytes()).hexdigest()
 
 
+def digest_of(net: nn.Module) -> str:
+    """The SHA-256 of a network's weights as a file would hold them."""
+    found = sha256()
+    for name, tensor in sorted(net.state_dict().items()):
+        found.update(name.encode() + tensor.half().contiguous().cpu().numpy().tobytes())
+    return found.hexdigest()
+
+
 def path_of(name: str) -> Path:
     """Where the weights of that name, or in that file, are."""
     path = Path(name)
