@@ -28,8 +28,8 @@ from kineograph.video.levels import levels, to_8_bits
 
 Distance = Callable[[Float[Tensor, "t 3 h w"]], Float[Tensor, " t"]]
 
-LEAST_UNSTEADY = 0.01
-"""Levels; a film may stand quite still."""
+LEAST_UNSTEADY = 0.5
+"""Levels; a film may stand still, and half a level is not seen."""
 PSNR_CAP_DB = 60.0  # the rounding to 8 bits alone is noise of 58.9 dB, so more means nothing
 
 

@@ -157,7 +157,15 @@ LOG_CAP = float(np.log(carried.CAP))
 """At this bias each picture begins with a weight of as many frames as it counts for."""
 
 LESSONS: Mapping[str, Lesson] = {
-    "clean": Lesson(CARRIED, 17, dirty, 2200, batch_size=4, bias=(LOG_CAP, LOG_CAP)),
+    "clean": Lesson(
+        CARRIED,
+        17,
+        dirty,
+        2200,
+        batch_size=4,
+        bias=(LOG_CAP, LOG_CAP),
+        faults="fine texture that noise hides comes back soft",
+    ),
     "between": Lesson(
         RestorerShape(NUM_BETWEEN, 1),
         10,
@@ -165,6 +173,7 @@ LESSONS: Mapping[str, Lesson] = {
         600,
         learning_rate=3e-4,
         bias=(-3.0,) * NUM_BETWEEN,
+        faults="as good as its classical start, and no better",
     ),
     "fill": Lesson(
         RestorerShape(NUM_UNCOVERED, 1, (24, 48, 96), (3, 5)),
@@ -174,11 +183,25 @@ LESSONS: Mapping[str, Lesson] = {
         batch_size=2,
         learning_rate=3e-4,
         bias=(0.0, 0.0, -1.2, -1.2, 0.0, 0.0),
+        faults="what was never in sight is soft; little better than its classical start",
     ),
-    "colour": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, grey, 1200, bias=(1.0,)),
+    "colour": Lesson(
+        RestorerShape(1, 1, (24, 64, 128)),
+        2,
+        grey,
+        1200,
+        bias=(1.0,),
+        faults="a faint tint instead of true colours",
+    ),
     "edges": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, edges, 1200, bias=(-1.0,)),
     "enlarge": Lesson(
-        RestorerShape(2, 2, (32, 64, 96)), 13, small, 1500, batch_size=4, bias=(-1.0, -1.0)
+        RestorerShape(2, 2, (32, 64, 96)),
+        13,
+        small,
+        1500,
+        batch_size=4,
+        bias=(-1.0, -1.0),
+        faults="invents no detail: very small pictures stay soft",
     ),
 }
 
