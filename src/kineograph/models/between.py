@@ -108,11 +108,15 @@ def _paths(flows: Flows, t: float, here: Motion) -> Iterator[tuple[Motion, Motio
     sees them, and along bent ones where a frame beyond tells how they bend."""
     yield here, here
     yield _path(flows.onwards, None, t, here)
-    yield _path(flows.back, None, 1 - t, here)[::-1]
+    yield _swapped(_path(flows.back, None, 1 - t, here))
     if flows.past is not None:
         yield _path(flows.onwards, flows.past, t, here)
     if flows.future is not None:
-        yield _path(flows.back, flows.future, 1 - t, here)[::-1]
+        yield _swapped(_path(flows.back, flows.future, 1 - t, here))
+
+
+def _swapped(pair: tuple[Motion, Motion]) -> tuple[Motion, Motion]:
+    return pair[1], pair[0]
 
 
 def _levels(values: np.ndarray) -> UInt8[np.ndarray, "..."]:
