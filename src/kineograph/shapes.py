@@ -60,6 +60,8 @@ class Grid:
     def pad(self, frames: Shaped[Tensor, "... h w"]) -> Shaped[Tensor, "... padded_h padded_w"]:
         """`frames` grown at the bottom and the right by repeating the last row and column."""
         _expect_size(frames, self.height, self.width)
+        if (self.padded_height, self.padded_width) == (self.height, self.width):
+            return frames
         rows = torch.arange(self.padded_height, device=frames.device).clamp(max=self.height - 1)
         columns = torch.arange(self.padded_width, device=frames.device).clamp(max=self.width - 1)
         return frames.index_select(-2, rows).index_select(-1, columns)

@@ -64,9 +64,10 @@ def cleaned(
 
     Looks up to 12 frames ahead. `strength` 0 gives the frames back, 1 all that the restorer finds.
     """
-    net = restorer(model, "clean")
+    net, unknown = restorer(model, "clean"), None
     for frame, shown in _with_carried(frames, float(sharpen)):
-        yield torch.lerp(frame, restored(net, shown, _nothing(frame)), strength)
+        unknown = unknown or _nothing(frame)
+        yield torch.lerp(frame, restored(net, shown, unknown), strength)
 
 
 def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[Frame]:
@@ -75,8 +76,10 @@ def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[
         raise ValueError(f"The scale is {scale}: give 2 or 4.")
     net = restorer(model, "enlarge")
     many = (_many(frame, scale) for frame in frames)
+    unknown = None
     for frame, shown in _with_carried(many, scale / 4):
-        yield restored(net, shown, _nothing(frame))
+        unknown = unknown or _nothing(frame)
+        yield restored(net, shown, unknown)
 
 
 def translated(net: Restorer, frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -92,13 +92,13 @@ def _measured(
 
 def _film(shot: Film, size: Size, scale: int, num_frames: int) -> Iterator[Frame]:
     """The shot to and fro, so small that enlarging makes the size; with noise if it is not."""
-    turn = [*range(len(shot)), *range(len(shot) - 2, 0, -1)]
-    rng = np.random.default_rng(0)
-    few = size[0] // scale, size[1] // scale
-    for n in range(num_frames):
-        picture = cv2.resize(shot[turn[n % len(turn)]], few, interpolation=cv2.INTER_AREA)
-        noisy = with_white_noise(picture[None], NOISE_LEVELS if scale == 1 else 0.0, rng)
-        yield frames_of(noisy)[0]
+    few, rng = (size[0] // scale, size[1] // scale), np.random.default_rng(0)
+    shrunk = [cv2.resize(p, few, interpolation=cv2.INTER_AREA) for p in shot[:NUM_FIRST]]
+    noise = NOISE_LEVELS if scale == 1 else 0.0
+    made = [frames_of(with_white_noise(p[None], noise, rng))[0] for p in shrunk]
+    turn = [*made, *made[-2:0:-1]]
+    for n in range(num_frames):  # made beforehand, for it is no part of what is timed
+        yield turn[n % len(turn)]
 
 
 def peak_mb() -> float:
