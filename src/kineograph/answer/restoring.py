@@ -67,7 +67,8 @@ def cleaned(
     net, unknown = restorer(model, "clean"), None
     for frame, shown in _with_carried(frames, float(sharpen)):
         unknown = unknown or _nothing(frame)
-        yield torch.lerp(frame, restored(net, shown, unknown), strength)
+        answer = restored(net, shown, unknown)
+        yield answer if strength == 1 else torch.lerp(frame, answer, strength)
 
 
 def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[Frame]:

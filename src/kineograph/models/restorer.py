@@ -117,11 +117,11 @@ class Restorer(nn.Module):
         return F.pixel_shuffle(mixed(gates, pictures) + correction, 2)
 
     def _said(self, seen: Tensor, told: Tensor) -> Float[Tensor, "n c h2 w2"]:
-        x = channels_last(self.see(seen) + self.tell(told)[..., None, None])
+        x = channels_last(self.see(seen)).add_(self.tell(told)[..., None, None])
         fine = self.fine_in(x)
         middle = self.middle_in(self.down(fine))
-        middle = self.middle_out(middle + self.up(self.coarse(self.down_again(middle))))
-        return self.say(self.fine_out(fine + self.up_again(middle)))
+        middle = self.middle_out(self.up(self.coarse(self.down_again(middle))).add_(middle))
+        return self.say(self.fine_out(self.up_again(middle).add_(fine)))
 
 
 def mixed(
