@@ -258,6 +258,19 @@ def test_tiles_agree_with_the_whole_picture(model: Predictor) -> None:
     assert 10 * torch.log10(4 / error) > 45
 
 
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (16, 16), (18, 30), (31, 33)])
+def test_small_frames_are_answered_too(model: Predictor, height: int, width: int) -> None:
+    frames = film(4, size=48)[..., :height, :width]
+    clean = torch.stack(list(tasks.enhance(frames, tasks.Enhancement(denoise=1.0), model)))
+    large = torch.stack(list(tasks.enhance(frames, tasks.Enhancement(scale=2), model)))
+    assert clean.shape == frames.shape
+    assert large.shape[-2:] == (2 * height, 2 * width)
+    hole = torch.zeros(4, 1, height, width, dtype=torch.bool)
+    hole[:, :, 2:6, 2:6] = True
+    filled = torch.stack(list(tasks.inpaint(frames, hole, model)))
+    assert torch.equal(filled[~hole.expand_as(frames)], frames[~hole.expand_as(frames)])
+
+
 def test_spans_cover_a_side_and_overlap_enough() -> None:
     for length in range(8, 2000, 56):
         found = tiles.spans(length, 512, 64)

@@ -22,7 +22,7 @@ from kineograph.models.aligned import (
 )
 from kineograph.models.motion import Dis, dense_inverse_search
 
-SEARCH = Dis(finest_scale=1, patch_px=12, stride_px=4, num_descents=25, num_refinements=2)
+SEARCH = Dis(1, patch_px=12, stride_px=4, num_descents=25, num_refinements=2, smallest_px=20)
 SOFTENED = 0.35
 """How much of what noise asks for, pictures are softened before motion is measured on them."""
 CAP = 16

@@ -47,8 +47,13 @@ def flow(
 def dense_inverse_search(
     now: UInt8[np.ndarray, "h w"], before: UInt8[np.ndarray, "h w"], how: Dis | None = None
 ) -> Float[np.ndarray, "h w 2"]:
-    """Backward motion: now(x) = before(x + motion(x)) (Kroeger et al., arXiv 1603.03590)."""
+    """Backward motion: now(x) = before(x + motion(x)) (Kroeger et al., arXiv 1603.03590).
+
+    Pictures that have no room for its patches stand still.
+    """
     how = how or Dis()
+    if min(now.shape) < how.smallest_px:
+        return np.zeros((*now.shape, 2), np.float32)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(how.finest_scale)
     search.setPatchSize(how.patch_px)
