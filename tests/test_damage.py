@@ -1,6 +1,5 @@
 """What is spoilt on purpose is found again, and whole films are left alone."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 
 import cv2
@@ -9,12 +8,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from kineograph import damage
 from kineograph.damage import Damage, Finding
 from kineograph.data import damaged
 from kineograph.video.levels import frames_of
+from tests_support import Counted
 
 HEIGHT, WIDTH = 90, 160
 NOTHING = Damage(dropped=False, frozen=False, glitch=False, scratch=False, dust=False)
@@ -183,16 +182,9 @@ def test_what_is_not_sought_is_not_told(film: np.ndarray) -> None:
 
 
 def test_findings_look_no_farther_than_they_say() -> None:
-    pulled = 0
-
-    def counted() -> Iterator[Tensor]:
-        nonlocal pulled
-        for frame in frames_of(pan(40)):
-            pulled += 1
-            yield frame
-
-    for number, _ in enumerate(damage.found(counted())):
-        assert pulled <= number + 1 + damage.AHEAD + 1
+    counted = Counted(frames_of(pan(40)))
+    for number, _ in enumerate(damage.found(counted)):
+        assert counted.pulled <= number + 1 + damage.AHEAD + 1
 
 
 def test_small_and_odd_frames_do() -> None:

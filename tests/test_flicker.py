@@ -1,7 +1,5 @@
 """Flicker goes; fades, cuts, lamps, motion and white stay."""
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from torch import Tensor
 from kineograph import flicker
 from kineograph.video.levels import frames_of, levels
 from test_damage import HEIGHT, WIDTH, pan
+from tests_support import Counted
 
 
 def deflickered(frames: Tensor, strength: float = 1.0) -> Tensor:
@@ -133,13 +132,6 @@ def test_short_films_and_small_frames_do() -> None:
 
 
 def test_it_looks_no_farther_than_it_says() -> None:
-    pulled = 0
-
-    def counted() -> Iterator[Tensor]:
-        nonlocal pulled
-        for frame in frames_of(pan(40)):
-            pulled += 1
-            yield frame
-
-    for number, _ in enumerate(flicker.deflickered(counted())):
-        assert pulled <= number + 1 + flicker.AHEAD
+    counted = Counted(frames_of(pan(40)))
+    for number, _ in enumerate(flicker.deflickered(counted)):
+        assert counted.pulled <= number + 1 + flicker.AHEAD

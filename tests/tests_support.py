@@ -1,5 +1,7 @@
 """What several test files share."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -27,6 +29,18 @@ def panning(num_frames: int, speed_px: float, size: int = 48) -> torch.Tensor:
     motion = torch.zeros(num_frames, 2, size, size)
     motion[:, 0] = -speed_px * torch.arange(num_frames).float()[:, None, None]
     return warped(picture.expand(num_frames, 3, -1, -1), motion).clamp(-1, 1)
+
+
+class Counted:
+    """A stream of frames that tells how many were pulled."""
+
+    def __init__(self, frames: torch.Tensor) -> None:
+        self.frames, self.pulled = frames, 0
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for frame in self.frames:
+            self.pulled += 1
+            yield frame
 
 
 def footage() -> np.ndarray:

@@ -23,7 +23,6 @@ from kineograph.models.cuts import (
     FAST,
     WIDTH_PX,
     around,
-    can_be_searched,
     changes,
     cuts_of,
     grey_of,
@@ -149,8 +148,6 @@ def _told(light: Light, level: Picture) -> np.ndarray:
 
 def _compensated(now: Picture, before: Picture) -> Picture:
     """The picture before, moved here; motion is sought in equal light."""
-    if not can_be_searched(now):
-        return before
     grey, grey_before = grey_of(now), grey_of(before)
     gain = float((grey.mean() + BLACK_LEVELS) / (grey_before.mean() + BLACK_LEVELS))
     even = cv2.convertScaleAbs(grey_before, alpha=gain)

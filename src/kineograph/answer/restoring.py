@@ -64,10 +64,8 @@ def cleaned(
 
     Looks up to 12 frames ahead. `strength` 0 gives the frames back, 1 all that the restorer finds.
     """
-    net, unknown = restorer(model, "clean"), None
-    for frame, shown in _with_carried(frames, float(sharpen)):
-        unknown = unknown or _nothing(frame)
-        answer = restored(net, shown, unknown)
+    net = restorer(model, "clean")
+    for frame, answer in _from_carried(net, frames, float(sharpen)):
         yield answer if strength == 1 else torch.lerp(frame, answer, strength)
 
 
@@ -77,10 +75,7 @@ def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[
         raise ValueError(f"The scale is {scale}: give 2 or 4.")
     net = restorer(model, "enlarge")
     many = (_many(frame, scale) for frame in frames)
-    unknown = None
-    for frame, shown in _with_carried(many, scale / 4):
-        unknown = unknown or _nothing(frame)
-        yield restored(net, shown, unknown)
+    yield from (answer for _, answer in _from_carried(net, many, scale / 4))
 
 
 def translated(net: Restorer, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -188,12 +183,18 @@ def _filled(
         yield restored(net, asked, Known(frame[None, None], hole[None, None].to(frame.dtype)))
 
 
-def _with_carried(frames: Iterable[Frame], told: float) -> Iterator[tuple[Frame, Shown]]:
+def _from_carried(
+    net: Restorer, frames: Iterable[Frame], told: float
+) -> Iterator[tuple[Frame, Frame]]:
+    """Each frame and its answer, from what is carried to it from both sides."""
     frames, to_see = tee(frames)
+    unknown = None
     seen = (carried.Seen.of(picture_of(frame)) for frame in to_see)
     for frame, (now, behind, ahead) in zip(frames, carried.both_ways(seen), strict=True):
         made, doubt = carried.shown(behind, ahead)
-        yield frame, _shown(now.picture, made, doubt, [now.noise / 25, told])
+        unknown = unknown or _nothing(frame)
+        asked = _shown(now.picture, made, doubt, [now.noise / 25, told])
+        yield frame, restored(net, asked, unknown)
 
 
 def _shown(

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from kineograph.models.aligned import (
-    UNLIKE,
     Picture,
     enlarged_motion,
     noise_level,
@@ -21,6 +20,7 @@ from kineograph.models.aligned import (
     small_grey,
 )
 from kineograph.models.motion import Dis, dense_inverse_search
+from kineograph.models.restorer import doubt_of
 
 SEARCH = Dis(1, patch_px=12, stride_px=4, num_descents=25, num_refinements=2, smallest_px=20)
 SOFTENED = 0.35
@@ -31,8 +31,6 @@ ALIKE, ALIKE_NOISE = 4.0, 0.3
 """Levels by which two frames may differ and be one, besides noise; and more for each of noise."""
 NEAR_PX = 1.0
 """Likeness is measured at half the size, on a neighbourhood of so many of its pixels."""
-LEVELS = 16
-"""Doubt falls by so many levels where e times as many frames are counted."""
 TINY = 1e-6
 MEAN = np.full((1, 3), 1 / 3, np.float32)
 CHUNK, LOOK = 8, 4
@@ -140,5 +138,5 @@ def shown(
 ) -> tuple[UInt8[np.ndarray, "2 h w 3"], UInt8[np.ndarray, "2 h w"]]:
     """Both pictures as a restorer is shown them, with doubt in place of counts."""
     pairs = behind, ahead
-    doubts = [np.rint(LEVELS * np.log(CAP / np.maximum(count, TINY))) for _, count in pairs]
-    return np.stack([p for p, _ in pairs]), np.stack(doubts).clip(0, UNLIKE).astype(np.uint8)
+    doubts = [doubt_of(CAP / np.maximum(count, TINY)) for _, count in pairs]
+    return np.stack([p for p, _ in pairs]), np.stack(doubts)

@@ -112,17 +112,10 @@ def grey_of(picture: Picture) -> UInt8[np.ndarray, "h w"]:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
 
 
-def can_be_searched(picture: Picture) -> bool:
-    """Whether dense inverse search has room for its patches."""
-    return min(picture.shape[:2]) >= FAST.smallest_px
-
-
 def _unexplained(now: Picture, before: Picture) -> float:
     """Mean levels that motion leaves, of the channel that differs most."""
-    if can_be_searched(now):
-        motion = dense_inverse_search(grey_of(now), grey_of(before), FAST)
-        before = moved(before, motion)
-    return float(cv2.absdiff(now, before).max(-1).mean())
+    motion = dense_inverse_search(grey_of(now), grey_of(before), FAST)
+    return float(cv2.absdiff(now, moved(before, motion)).max(-1).mean())
 
 
 def _counts(picture: Picture) -> Float32[np.ndarray, " n"]:

@@ -9,6 +9,7 @@ what was carried into a hole to fill it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
@@ -122,6 +123,11 @@ class Restorer(nn.Module):
         middle = self.middle_in(self.down(fine))
         middle = self.middle_out(self.up(self.coarse(self.down_again(middle))).add_(middle))
         return self.say(self.fine_out(self.up_again(middle).add_(fine)))
+
+
+def doubt_of(times_less: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n"]:
+    """The doubt at which a picture counts so many times less than one that is not doubted."""
+    return np.clip(np.rint(LEVELS * np.log(times_less)), 0, 255).astype(np.uint8)
 
 
 def mixed(

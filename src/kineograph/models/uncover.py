@@ -22,13 +22,12 @@ from kineograph.models.aligned import (
     small_grey,
 )
 from kineograph.models.motion import dense_inverse_search
+from kineograph.models.restorer import doubt_of
 
 Hole = Bool[np.ndarray, "h w"]
 NUM_UNCOVERED = 6
 """Seen before and after, along the motion and at the same place; and what was never in sight,
 spread smoothly from what was, and drawn on from it."""
-LEVELS = 16
-"""Doubt grows by so many levels where a place was out of sight for e times as long."""
 RIM_PX = 4
 """Motion this near a hole is disturbed by it."""
 REACHES = (16, 4)
@@ -202,7 +201,7 @@ def read(
 
 
 def _doubt(age: Int[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-    doubt = np.minimum(np.rint(LEVELS * np.log(np.maximum(age, 1))), UNLIKE - 1)
+    doubt = doubt_of(np.maximum(age, 1).astype(np.float64))
     return np.where(age >= NEVER, UNLIKE, doubt).astype(np.uint8)
 
 
