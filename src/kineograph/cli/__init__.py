@@ -16,6 +16,7 @@ from kineograph.cli.commands import (
     Filmed,
     Forecast,
     Generate,
+    Models,
     Predict,
     Transfer,
 )
@@ -55,6 +56,10 @@ def run(asked: Any, console: Console) -> None:
             Generate: others.generate,
         }[type(asked)]
         verb(asked, console)
+    elif isinstance(asked, Models):
+        from kineograph.cli import mine
+
+        mine.models(asked, console)
     elif isinstance(asked, Predict):
         run_predict(asked, console)
     else:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -206,6 +206,20 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Models:
+    """Your models: list them, show one's card, export, import or remove one."""
+
+    action: tyro.conf.Positional[Literal["list", "show", "export", "import", "remove"]] = "list"
+    name: tyro.conf.Positional[str | None] = None
+    """Which one; for import, what it shall be called here."""
+    path: tyro.conf.Positional[Path | None] = None
+    """Where to export to, or to import from: a .safetensors file."""
+    yes: bool = False
+    """Remove it without being asked again."""
+    debug: bool = False
+
+
+@dataclass(frozen=True)
 class Bench:
     """Measure against every baseline on held-out shots of the allowed footage."""
 
@@ -232,5 +246,6 @@ COMMANDS: Any = tyro.conf.OmitSubcommandPrefixes[
     | Annotated[Edit, tyro.conf.subcommand("edit")]
     | Annotated[Animate, tyro.conf.subcommand("animate")]
     | Annotated[Forecast, tyro.conf.subcommand("forecast")]
+    | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 ]

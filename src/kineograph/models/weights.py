@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from kineograph.models import store
 from kineograph.models.codec import Vae, VaeShape
 from kineograph.models.latent import LatentKineo, LatentShape
 from kineograph.models.net import Kineo, Shape
@@ -66,6 +67,12 @@ def load_codec(name: str) -> Vae:
     if not isinstance(codec, Vae):
         raise ValueError(f"{path_of(name)} holds no codec: its model works on pixels.")
     return codec
+
+
+def checked(path: Path) -> Path:
+    """The path of a file, if it holds a whole model of any kind. ValueError else."""
+    _loaded(str(path))
+    return path
 
 
 def _loaded(name: str) -> Model:
@@ -125,9 +132,13 @@ def restorers_of(model: Kineo) -> dict[str, Restorer]:
 
 
 def card(name: str = SHIPPED) -> dict[str, Any]:
-    """What the model was made from, as it says itself."""
-    with safe_open(path_of(name), "pt") as file:
-        return json.loads((file.metadata() or {}).get("card", "{}"))
+    """What the model was made from, as it says itself. ValueError where it says nothing sound."""
+    path = path_of(name)
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(json.loads((file.metadata() or {}).get("card", "{}")))
+    except (SafetensorError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} has no readable card: {_first(error)}.") from error
 
 
 def digest(name: str = SHIPPED) -> str:
@@ -144,12 +155,16 @@ def digest_of(net: nn.Module) -> str:
 
 
 def path_of(name: str) -> Path:
-    """Where the weights of that name, or in that file, are."""
-    path = Path(name)
-    if path.suffix != ".safetensors":
-        path = ASSETS / f"{name}.safetensors"
-    if not path.is_file():
-        raise ValueError(f"There is no model {name!r}: give a .safetensors file or {SHIPPED!r}.")
+    """Where the weights in that file, or shipped or learned under that name, are."""
+    places = [Path(name)] if name.endswith(".safetensors") else []
+    if store.NAME.fullmatch(name):
+        places = [folder / f"{name}.safetensors" for folder in (ASSETS, store.folder())]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        there = ", ".join([SHIPPED, *store.names()])
+        raise ValueError(
+            f"There is no model {name!r}: give a .safetensors file, or one of {there}."
+        )
     return path
 
 
