@@ -41,7 +41,7 @@ def test_untrained_it_answers_the_decoded_guess(steps: int, size: tuple[int, int
     model, known = tiny(), as_held(panning(8, 1.0, 50)[..., : size[0], : size[1]])
     grid = Grid(*size, 16)
     padded = grid.pad(known)[None]
-    said = answered(model.weigh, padded[:, -3:], guess_of(padded), 8).blend
+    said = answered(model.weigh, padded[:, -3:], guess_of(padded), range(1, 9)).blend
     told = grid.crop(model.codec.decode(model.codec.encode(said)))[0]
     answer = predict(known, 8, model, Sampling(steps))
     torch.testing.assert_close(answer, as_held(told), atol=1.01 / 127.5, rtol=0)
@@ -54,7 +54,7 @@ def test_untrained_and_in_pixels_it_answers_the_guess_itself() -> None:
     sigma = torch.zeros_like(latents[:, :, :1])
     sigma[:, 8:] = 1
     answer = model(latents, sigma, model.guidance(known, guess))
-    assert torch.equal(answer, answered(model.weigh, known[:, -3:], guess, 8).blend)
+    assert torch.equal(answer, answered(model.weigh, known[:, -3:], guess, range(1, 9)).blend)
 
 
 def test_known_latents_stay_as_they_are() -> None:

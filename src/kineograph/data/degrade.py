@@ -69,6 +69,8 @@ def dirtied(frames: Frames, rng: np.random.Generator) -> Degraded:
         sharpened = rng.random() < 0.7
         frames = blurred(frames, rng)
         wanted = wanted if sharpened else frames
+        if sharpened and rng.random() < 0.4:  # blur alone can be undone much further
+            return Degraded(frames, wanted, sharpened)
     elif rng.random() < 0.08:
         sharpened = True  # what is sharp already must not be sharpened more
     kind = rng.random()

@@ -103,7 +103,7 @@ class LatentKineo(nn.Module):
     @torch.no_grad()
     def guidance(self, known: Float[Tensor, "b 8 3 h w"], guess: Guess) -> Guidance:
         """The guess, as the model is told it."""
-        said = answered(self.weigh, known[:, -NUM_SOURCES:], guess, self.num_unknown)
+        said = answered(self.weigh, known[:, -NUM_SOURCES:], guess, range(1, self.num_unknown + 1))
         latents = self.codec.encode(said.blend)
         tried = [guess.tried[:, min(n, NUM_TRIED - 1)] for n in range(self.num_unknown)]
         cells = F.avg_pool2d(torch.stack(tried, 1).flatten(0, 1), self.codec.stride_px)

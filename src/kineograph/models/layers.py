@@ -1,5 +1,7 @@
 """The few layers that the model is made of; each keeps the size of what it is given."""
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -74,15 +76,18 @@ def warped(
 ) -> Float[Tensor, "n c h w"]:
     """out(x) = source(x + motion(x)), motion in pixels as (dx, dy); "bilinear" or "bicubic"."""
     h, w = source.shape[-2:]
-    y, x = torch.meshgrid(
-        torch.arange(h, dtype=motion.dtype, device=motion.device),
-        torch.arange(w, dtype=motion.dtype, device=motion.device),
-        indexing="ij",
-    )
-    places_x = (2 * (x + motion[:, 0]) + 1) / w - 1
-    places_y = (2 * (y + motion[:, 1]) + 1) / h - 1
-    places = torch.stack([places_x, places_y], -1)
+    here = _places(h, w, motion.dtype, motion.device)
+    places = torch.addcmul(here, motion.permute(0, 2, 3, 1), 2 / motion.new_tensor([w, h]))
     return F.grid_sample(source, places, mode, padding_mode="border", align_corners=False)
+
+
+@lru_cache(maxsize=4)
+def _places(h: int, w: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "h w 2"]:
+    """The middles of all pixels, from -1 to 1, as `F.grid_sample` counts them."""
+    with torch.inference_mode(False):  # what is kept must serve training, too
+        y = (2 * torch.arange(h, dtype=dtype, device=device) + 1) / h - 1
+        x = (2 * torch.arange(w, dtype=dtype, device=device) + 1) / w - 1
+        return torch.stack([x.expand(h, w), y[:, None].expand(h, w)], -1)
 
 
 def enlarged(x: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "n c h2 w2"]:

@@ -6,6 +6,7 @@ is as sharp as what it was given, and it can be made at any size (`render`). Mot
 start at the classical answer; training can only move on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -121,6 +122,13 @@ def coherent(plan: Plan, noise: Float[Tensor, "n 3 h w"]) -> Plan:
     sharp[:, SHARP] = 1
     paths = path[:, None].expand_as(plan.paths)
     return replace(plan, gates=sharp, paths=paths, added=torch.zeros_like(plan.added))
+
+
+def guess_alone(said: "Said", added: Float[Tensor, "n 3 h w"]) -> Plan:
+    """The plan of the guess for one clip, and what is added to it."""
+    gates = shares(said.weights[0], added.shape[-2:])
+    no_motions = added.new_zeros((len(added), 0, 2, *added.shape[-2:]))
+    return Plan(gates, said.paths[0], said.steps, no_motions, added)
 
 
 def _broad(noise: Float[Tensor, "n 3 h w"], count: int) -> Float[Tensor, "1 count h w"]:
@@ -245,8 +253,12 @@ class Kineo(nn.Module):
 
     def say(self, known: Float[Tensor, "b 8 3 h w"], guess: Guess) -> "Said":
         """What the guess alone answers for the whole window."""
-        num_unknown = self.shape.num_frames - NUM_KNOWN
-        return answered(self.weigh, known[:, -NUM_SOURCES:], guess, num_unknown)
+        return answered(self.weigh, known[:, -NUM_SOURCES:], guess, self.horizons)
+
+    @property
+    def horizons(self) -> range:
+        """How far ahead the unknown frames of a window are; 1 is the next frame."""
+        return range(1, self.shape.num_frames - NUM_KNOWN + 1)
 
     def _codes(self, seen: Tensor, motion: Tensor, b: int) -> Float[Tensor, "b t c h8 w8"]:
         code = rearrange(self.encode(_flat(seen)), "(b t) c h w -> b (t c) h w", b=b)
@@ -300,7 +312,7 @@ class Kineo(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """The classical answer to every horizon: the blend, its weights, and where motions lead."""
+    """The classical answer to n horizons: the blend, its weights, and where motions lead."""
 
     blend: Float[Tensor, "b n 3 h w"]
     weights: Float[Tensor, "b n free h8 w8"]
@@ -310,14 +322,14 @@ class Said:
 
 @torch.no_grad()
 def answered(
-    weigh: Weigher, newest: Float[Tensor, "b 3 3 h w"], guess: Guess, num_frames: int
+    weigh: Weigher, newest: Float[Tensor, "b 3 3 h w"], guess: Guess, horizons: Sequence[int]
 ) -> Said:
-    """The next frames as the guess alone would make them."""
-    steps = [reach(h) for h in range(1, num_frames + 1)]
+    """The frames so far ahead as the guess alone would make them; 1 is the next one."""
+    steps = [reach(h) for h in horizons]
     with torch.autocast(newest.device.type, enabled=False):
         paths = [paths_of(guess.motions, s) for s in steps]
         blends, weights = [], []
-        for horizon, (path, s) in enumerate(zip(paths, steps, strict=True), 1):
+        for horizon, path, s in zip(horizons, paths, steps, strict=True):
             made = candidates(newest, path, s)
             weights.append(weigh(guess.fit_at(horizon), products(made), horizon))
             blends.append(blended(made, weights[-1]))

@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kineograph.known import Known
-from kineograph.models import fade
+from kineograph.models import ahead, fade
 from kineograph.models.fade import Fade
 from kineograph.models.guess import guess_of
 from kineograph.models.latent import LatentKineo
 from kineograph.models.layers import warped
 from kineograph.models.motion import NUM_KNOWN
-from kineograph.models.net import STRIDE_PX, Kineo, Plan, coherent, render
+from kineograph.models.net import STRIDE_PX, Kineo, Plan, coherent, guess_alone, render
 from kineograph.shapes import Grid
 
 Predictor = Kineo | LatentKineo
@@ -61,7 +61,8 @@ class _Faded:
 class _Planned:
     """Asked in pixels; frames are made by the plan, of the last known ones.
 
-    The mean blends what may come; a sample must look like a film, so its plan is `coherent`.
+    The mean blends what may come: where the model has learned to, the guess as a restorer mends
+    it. A sample must look like a film, so its plan is `coherent`.
     """
 
     def __init__(self, model: Kineo, known: Float[Tensor, "8 3 h w"], mean: bool) -> None:
@@ -69,16 +70,12 @@ class _Planned:
         padded = self.grid.pad(known)[None]
         self.guess = guess_of(padded)
         self.said = model.say(padded, self.guess)
-        self.question = Known.exactly(padded).followed_by(model.shape.num_frames - NUM_KNOWN)
+        self.question = Known.exactly(padded).followed_by(len(model.horizons))
         self.plan: Plan | None = None
         self.noise: Tensor | None = None
 
     def clean(self, latents: Tensor, sigma: Tensor) -> Float[Tensor, "b t c h w"]:
-        unknown, plan = self.model(latents, sigma, self.guess, said=self.said)
-        if not self.mean:
-            plan = coherent(plan, self._noise(latents))
-            last = latents[:, NUM_KNOWN - 1].expand(unknown.shape[1], -1, -1, -1)
-            unknown = warped(last, plan.paths[:, 0], "bicubic")[None]
+        unknown, plan = self._answer(latents, sigma)
         self.plan = replace(
             plan,
             gates=self.grid.crop(plan.gates),
@@ -87,6 +84,21 @@ class _Planned:
             added=self.grid.crop(plan.added),
         )
         return torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
+
+    def _answer(self, latents: Tensor, sigma: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
+        if self.mean and ahead.NAME in self.model.restorers:
+            return self._mended(latents[:, :NUM_KNOWN])
+        unknown, plan = self.model(latents, sigma, self.guess, said=self.said)
+        if self.mean:
+            return unknown, plan
+        plan = coherent(plan, self._noise(latents))
+        last = latents[:, NUM_KNOWN - 1].expand(unknown.shape[1], -1, -1, -1)
+        return warped(last, plan.paths[:, 0], "bicubic")[None], plan
+
+    def _mended(self, known: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
+        shown = ahead.shown_ahead(known, self.said, self.model.horizons)
+        unknown = self.model.restorers[ahead.NAME](shown)
+        return unknown[None], guess_alone(self.said, unknown - self.said.blend[0])
 
     def _noise(self, latents: Tensor) -> Float[Tensor, "n 3 h w"]:
         """What the sampler began with: all steps of a sample must mean the same motion."""

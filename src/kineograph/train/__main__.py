@@ -23,7 +23,18 @@ NAMES = {"small": weights.SHIPPED, "vae": recipes_latent.CODEC.stem, "latent": "
 
 def main(
     recipe: tyro.conf.Positional[
-        Literal["small", "vae", "latent", "clean", "enlarge", "between", "fill", "colour", "edges"]
+        Literal[
+            "small",
+            "next",
+            "vae",
+            "latent",
+            "clean",
+            "enlarge",
+            "between",
+            "fill",
+            "colour",
+            "edges",
+        ]
     ] = "small",
     out: Path | None = None,
     minutes: float | None = None,

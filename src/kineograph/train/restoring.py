@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,20 @@ from kineograph.data import degrade, footage, shots, simulate
 from kineograph.data.augment import Frames
 from kineograph.data.clips import ClipOptions, ClipSource, rng_for
 from kineograph.data.loader import Batch, Batches, Prepare, as_batch, stacked
-from kineograph.models import carried, weights
+from kineograph.models import ahead, carried, weights
 from kineograph.models.aligned import last_frame
 from kineograph.models.between import NUM_BETWEEN, between, flows_of
-from kineograph.models.net import Kineo
+from kineograph.models.candidates import NUM_SOURCES
+from kineograph.models.guess import guess_of
+from kineograph.models.motion import NUM_KNOWN
+from kineograph.models.net import Kineo, answered
 from kineograph.models.restorer import Restorer, RestorerShape, Shown
 from kineograph.models.uncover import NUM_UNCOVERED, uncovered
+from kineograph.models.weigh import Weigher
 from kineograph.train.loop import FitOptions, FitResult, fit
-from kineograph.train.recipes import MIX, RARE, take_mean_weights
+from kineograph.train.recipes import MIX, RARE, WEIGHED_WORN_SHARE, take_mean_weights, worn
 from kineograph.train.watch import HeldOut
-from kineograph.video.levels import from_levels
+from kineograph.video.levels import frames_of, from_levels
 
 FLOOR = 2e-5
 """Squared error (range 2) that counts as none."""
@@ -152,6 +156,34 @@ def holed(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
+def to_come(weigher: Weigher, clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Some of the frames that follow 8 known ones, guessed."""
+    frames = frames_of(clip)[None]
+    known = frames[:, :NUM_KNOWN]
+    horizons = sorted(1 + rng.choice(len(clip) - NUM_KNOWN, NUM_ASKED, replace=False))
+    said = answered(weigher, known[:, -NUM_SOURCES:], guess_of(known), horizons)
+    shown = ahead.shown_ahead(known, said, horizons)
+    return {
+        "own": rearrange(shown.own, "n c h w -> n h w c").numpy(),
+        "made": rearrange(shown.made, "n k c h w -> n k h w c").numpy(),
+        "doubt": shown.doubt.numpy(),
+        "told": shown.told.numpy(),
+        "truth": clip[[NUM_KNOWN - 1 + horizon for horizon in horizons]],
+    }
+
+
+def follows(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The same with the shipped weigher, some clips being worn."""
+    return to_come(shipped_weigher(), worn(clip, rng, WEIGHED_WORN_SHARE), rng)
+
+
+@lru_cache(maxsize=1)
+def shipped_weigher() -> Weigher:
+    model = weights.load()
+    assert isinstance(model, Kineo)
+    return model.weigh
+
+
 CARRIED = RestorerShape(2, 2, (24, 48, 96), (3, 5))
 LOG_CAP = float(np.log(carried.CAP))
 """At this bias each picture begins with a weight of as many frames as it counts for."""
@@ -161,7 +193,7 @@ LESSONS: Mapping[str, Lesson] = {
         CARRIED,
         17,
         dirty,
-        2200,
+        3200,
         batch_size=4,
         bias=(LOG_CAP, LOG_CAP),
         faults="fine texture that noise hides comes back soft",
@@ -194,6 +226,16 @@ LESSONS: Mapping[str, Lesson] = {
         faults="a faint tint instead of true colours",
     ),
     "edges": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, edges, 1200, bias=(-1.0,)),
+    ahead.NAME: Lesson(
+        ahead.SHAPE,
+        16,
+        follows,
+        600,
+        batch_size=4,
+        learning_rate=6e-4,
+        bias=ahead.BIAS,
+        faults="softens what it cannot foretell",
+    ),
     "enlarge": Lesson(
         RestorerShape(2, 2, (32, 64, 96)),
         13,
