@@ -43,7 +43,10 @@ LED_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Lesson:
-    """A restorer's question: how it is shaped, how long the clips are, and what it is shown."""
+    """A restorer's question: how it is shaped, how long the clips are, and what it is shown.
+
+    bias, soft_bias: the odds with which pictures and softened ones begin.
+    """
 
     shape: RestorerShape
     num_frames: int
@@ -53,6 +56,7 @@ class Lesson:
     batch_size: int = 8
     learning_rate: float = 1.5e-3
     bias: tuple[float, ...] = ()
+    soft_bias: float = 0.0
     faults: str = ""
 
 
@@ -160,7 +164,8 @@ def to_come(weigher: Weigher, clip: Frames, rng: np.random.Generator) -> dict[st
     """Some of the frames that follow 8 known ones, guessed."""
     frames = frames_of(clip)[None]
     known = frames[:, :NUM_KNOWN]
-    horizons = sorted(1 + rng.choice(len(clip) - NUM_KNOWN, NUM_ASKED, replace=False))
+    chosen = rng.choice(len(clip) - NUM_KNOWN, NUM_ASKED, replace=False)
+    horizons = sorted(1 + int(n) for n in chosen)
     said = answered(weigher, known[:, -NUM_SOURCES:], guess_of(known), horizons)
     shown = ahead.shown_ahead(known, said, horizons)
     return {
@@ -234,6 +239,7 @@ LESSONS: Mapping[str, Lesson] = {
         batch_size=4,
         learning_rate=6e-4,
         bias=ahead.BIAS,
+        soft_bias=ahead.BIAS[0],
         faults="softens what it cannot foretell",
     ),
     "enlarge": Lesson(
@@ -283,6 +289,9 @@ def begun(lesson: Lesson) -> Restorer:
     torch.manual_seed(0)
     model = Restorer(lesson.shape)
     model.bias.data.copy_(torch.tensor(lesson.bias))
+    if lesson.shape.soft_px:
+        assert model.say.bias is not None
+        model.say.bias.data[-4 * len(lesson.shape.soft_px) :] = lesson.soft_bias
     return model
 
 
