@@ -10,7 +10,7 @@ from kineograph.models.guess import guess_of
 from kineograph.models.layers import enlarged
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer
-from kineograph.train import restoring
+from kineograph.train import lessons
 from tests_support import TINY_SHAPE, panning
 
 
@@ -21,7 +21,7 @@ def model() -> Kineo:
 
 
 def untrained() -> Restorer:
-    return restoring.begun(restoring.LESSONS[ahead.NAME]).eval().requires_grad_(False)
+    return lessons.begun(lessons.LESSONS[ahead.NAME]).eval().requires_grad_(False)
 
 
 def test_untrained_it_answers_the_guess(model: Kineo) -> None:

@@ -11,22 +11,22 @@ from kineograph.data.clips import ClipOptions, ClipSource, rng_for
 from kineograph.data.loader import Batch, Batches, as_batch, stacked
 from kineograph.evaluate.sheet import to_image_frames
 from kineograph.models import weights
-from kineograph.train import restoring, transfer
+from kineograph.train import lessons, restoring, transfer
 from kineograph.train.loop import fit
 from tests_support import panning
 
 
 def batch_of(name: str, seed: int = 0) -> Batch:
-    lesson = restoring.LESSONS[name]
+    lesson = lessons.LESSONS[name]
     tint = torch.tensor([1.0, 0.4, -0.7])[:, None, None]
     clip = to_image_frames(panning(lesson.num_frames, 1.3, 64) * tint)
     asked = lesson.prepare(clip, rng_for(seed, 0))
     return as_batch(stacked([{"frames": clip, "indices": np.array(0), **asked}]))
 
 
-@pytest.mark.parametrize("name", restoring.LESSONS)
+@pytest.mark.parametrize("name", lessons.LESSONS)
 def test_a_lesson_can_be_learned(name: str) -> None:
-    net, batch = restoring.begun(restoring.LESSONS[name]), batch_of(name)
+    net, batch = lessons.begun(lessons.LESSONS[name]), batch_of(name)
     shown, truth = restoring.asked(batch)
     assert shown.made.shape[1] == net.shape.num_made
     assert shown.told.shape == (len(truth), net.shape.num_told)
@@ -57,12 +57,12 @@ def test_a_hole_is_scored_inside_alone() -> None:
 
 
 def test_the_map_of_edges_is_a_file_that_transfer_takes(tmp_path: Path) -> None:
-    lesson = restoring.LESSONS["edges"]
+    lesson = lessons.LESSONS["edges"]
     pictures = to_image_frames(panning(6, 1.3, 64))
     source = ClipSource(pictures, [(0, 6)], ClipOptions(lesson.num_frames, 64))
     batches = Batches(source, 1, prepare=lesson.prepare)
     how = partial(restoring.options_of, 2, None, 1e-3)
-    result = fit(restoring.begun(lesson), restoring.objective, batches, how(), tmp_path)
+    result = fit(lessons.begun(lesson), restoring.objective, batches, how(), tmp_path)
     path = transfer.ship_edges(tmp_path, result)
     assert weights.load_map(str(path)).shape == lesson.shape
     assert weights.card(str(path))["from"] == "edges"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import tyro
 
 from kineograph.models import weights
-from kineograph.train import machine, recipes, recipes_latent, restoring, transfer
+from kineograph.train import lessons, machine, recipes, recipes_latent, restoring, transfer
 from kineograph.train.loop import FitResult
 
 FAULTS = {
@@ -53,7 +53,7 @@ def main(
     if not (ship and result.finished):
         print(f"Stopped at step {result.step}; run it again to go on.")
         return
-    if recipe in restoring.LESSONS:
+    if recipe in lessons.LESSONS:
         ship_it = transfer.ship_edges if recipe == "edges" else partial(restoring.ship, recipe)
         print(f"Wrote {ship_it(out, result)}")
         return
@@ -65,7 +65,7 @@ def _trained(recipe: str, out: Path, minutes: float | None, codec: Path) -> FitR
         return recipes_latent.vae(out, minutes)
     if recipe == "latent":
         return recipes_latent.latent(out, minutes, codec=codec)
-    if recipe in restoring.LESSONS:
+    if recipe in lessons.LESSONS:
         return restoring.train(recipe, out, minutes)
     return recipes.small(out, minutes)
 

@@ -11,7 +11,7 @@ from kineograph.data.clips import ClipOptions, ClipSource
 from kineograph.data.loader import Batches
 from kineograph.models import weights
 from kineograph.models.restorer import Restorer, RestorerShape
-from kineograph.train import restoring
+from kineograph.train import lessons, restoring
 from kineograph.train.loop import FitResult, fit
 
 SHAPE = RestorerShape(1, 1, (24, 64, 128))
@@ -54,7 +54,7 @@ def learn(
 
 def paired(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Six channels are a pair: three of the one domain, three of the other."""
-    return restoring.translated(clip[..., :3], clip[..., 3:], rng)
+    return lessons.translated(clip[..., :3], clip[..., 3:], rng)
 
 
 def save(net: Restorer, path: Path, result: FitResult, names: tuple[str, str]) -> None:
@@ -65,7 +65,7 @@ def save(net: Restorer, path: Path, result: FitResult, names: tuple[str, str]) -
 
 def ship_edges(run: Path, result: FitResult) -> Path:
     """The map from drawn edges to pictures that a run of the lesson `edges` made."""
-    net, path = restoring.begun(restoring.LESSONS["edges"]), run / "edges.safetensors"
+    net, path = lessons.begun(lessons.LESSONS["edges"]), run / "edges.safetensors"
     restoring.take_mean_weights(net, run)
     save(net, path, result, ("edges", "pictures"))
     return path
