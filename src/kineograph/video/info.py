@@ -166,14 +166,10 @@ def local_file(path: str | Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """An open container; whatever FFmpeg dislikes, here or in the block, becomes a VideoError."""
+def sentences(path: Path) -> Iterator[None]:
+    """Whatever FFmpeg dislikes of the file becomes a VideoError."""
     try:
-        # "file:" keeps FFmpeg from reading a name such as concat:a|b as a protocol.
-        with av.open(
-            f"file:{path.absolute()}", mode="r", container_options=_SNIFF_OPTIONS
-        ) as container:
-            yield container
+        yield
     except PermissionError as error:
         raise VideoError(f"{path} may not be read; change its permissions") from error
     except (FFmpegError, OSError) as error:
@@ -181,6 +177,23 @@ def opened(path: Path) -> Iterator[InputContainer]:
             f"{path} is not a video that can be read, or it is damaged or cut short "
             f"({error.strerror or error}); give a whole video file"
         ) from error
+
+
+@contextmanager
+def opened(path: Path, timeout_seconds: float | None = None) -> Iterator[InputContainer]:
+    """An open container; whatever FFmpeg dislikes, here or in the block, becomes a VideoError.
+
+    With timeout_seconds, so does opening it, or reading one packet, if it takes longer.
+    """
+    # "file:" keeps FFmpeg from reading a name such as concat:a|b as a protocol.
+    name = f"file:{path.absolute()}"
+    with (
+        sentences(path),
+        av.open(
+            name, mode="r", container_options=_SNIFF_OPTIONS, timeout=timeout_seconds
+        ) as container,
+    ):
+        yield container
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:
