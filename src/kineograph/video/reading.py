@@ -105,8 +105,8 @@ class Film:
 def open_stream(path: str | Path, timeout_seconds: float | None = None) -> Film:
     """A film whose description and frames come in a single pass; "-" is standard input (yuv4mpeg).
 
-    VideoError if it is no video that can be read, here or where it breaks off, and where one packet
-    of a container takes longer than timeout_seconds to come.
+    VideoError if it is no video that can be read, here or where it breaks off; a SlowError where
+    one packet of a container takes longer than timeout_seconds to come.
 
     >>> with open_stream("in.y4m") as film, Writer("-", like=film.info) as writer:  # doctest: +SKIP
     ...     for frame in film.frames():

@@ -57,7 +57,7 @@ def grey_of(picture: UInt8[np.ndarray, "h w 3"]) -> Grey:
     return np.asarray(picture.max(-1))
 
 
-def cropped(picture: Grey, crop: Crop, width: int, height: int) -> Grey:
+def cropped(picture: Grey, crop: Crop, width: int, height: int) -> UInt8[np.ndarray, "h2 w2"]:
     """The crop of a film of this size, taken from a smaller picture of it."""
     across, down = picture.shape[1] / width, picture.shape[0] / height
     x, y = int(crop[0] * across), int(crop[1] * down)

@@ -13,6 +13,7 @@ from kineograph.data.folder.found import Found, Looking, Survey
 from kineograph.data.folder.manifest import is_prepared, read_survey
 from kineograph.data.folder.opening import Refused
 from kineograph.data.folder.walking import File, walked
+from kineograph.video import SlowError, VideoError
 
 Progress = Callable[[int, int], None]
 """Told how many different files are done, of how many."""
@@ -82,6 +83,10 @@ def _looked_at(one: Keyed, how: Looking, deadline: float) -> Found:
         film = surveyed(file.path, one.key, file.num_bytes, how, monotonic() > deadline)
     except Refused as reason:
         return rest(kind=reason.kind, why=str(reason))
+    except SlowError as error:
+        return rest(kind="too slow", why=str(error).removeprefix(f"{file.path} "))
+    except VideoError as error:
+        return rest(kind="broken", why=str(error).removeprefix(f"{file.path} "))
     except ValueError as error:  # what the reader does not support, with its advice
         return rest(kind="not supported", why=str(error).removeprefix(f"{file.path} "))
     except Exception as error:  # A hostile file may break a decoder anywhere; the walk goes on.
@@ -99,7 +104,7 @@ def _all_of(first: Found, group: list[Keyed]) -> list[Found]:
 
 
 def _without_likenesses(found: list[Found]) -> list[Found]:
-    """Of films that look the same, the one with most pixels, then most frames, is used."""
+    """Of films that look the same, the one with most pixels, then frames, then bytes, is used."""
     films = [one for one in found if one.film is not None and one.film.signature]
     films.sort(key=_worth)
     measured = [one.film for one in films if one.film is not None]
@@ -116,6 +121,7 @@ def _without_likenesses(found: list[Found]) -> list[Found]:
     ]
 
 
-def _worth(one: Found) -> tuple[int, int, str]:
+def _worth(one: Found) -> tuple[int, int, int, str]:
     assert one.film is not None
-    return -one.film.width * one.film.height, -one.film.num_frames, one.name
+    _, _, width, height = one.film.crop
+    return -width * height, -one.film.num_frames, -one.num_bytes, one.name

@@ -23,6 +23,10 @@ PACKET_SECONDS = 5.0
 UNEVEN = 1.5
 """The longest time between frames, over the shortest, from which on a film says so."""
 MOSTLY = 0.97
+"""A film of which more is black or frozen, of what was seen, is taken to be so all through."""
+_USUAL_RATES = [
+    Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001")
+] + [Fraction(rate) for rate in ("60", "100", "120000/1001", "120", "240")]
 _PIXELS_PER_SECOND = 1e8
 _BT2020 = 9
 _COUNT_BYTES = 64 * 2**20
@@ -31,9 +35,8 @@ _COUNT_BYTES = 64 * 2**20
 
 def surveyed(path: Path, key: str, num_bytes: int, how: Looking, is_late: bool) -> FilmSurvey:
     """What is in the film; Refused if nothing in it can be used. `is_late`: only its header."""
-    started = monotonic()
-    deadline = started + how.seconds_per_film
-    check_content(path, how.size_px, min(PACKET_SECONDS, how.seconds_per_film))
+    deadline = monotonic() + how.seconds_per_film
+    check_content(path, how.size_px, PACKET_SECONDS)
     with video.open_stream(path, PACKET_SECONDS) as film:
         check_light(film.info)
         check_side(film.info.width, film.info.height, how.size_px)
@@ -86,11 +89,14 @@ def whole(
     look.looked_at(reel, sight, moments(length.seconds))
     seconds = monotonic() - started
     if reel.ended == "late":
-        return _guessed(_seen(sight, key, seconds), length, sum(sight.is_cut) - 1, how)
+        number = max(length.num_frames, len(sight.seconds))
+        return _guessed(_seen(sight, key, seconds), number, sum(sight.is_cut) - 1, how)
+    if not sight.seconds:
+        raise Refused("broken", "damaged or cut short: not one frame can be read")
     survey = _seen(sight, key, seconds)
-    clips = clips_in(survey.stretches, how.num_frames)
-    notes = (*survey.notes, *_notes_on_times(sight, reel))
-    survey = replace(survey, num_clips=clips, fps=_measured_fps(sight), notes=notes)
+    clips, fps = clips_in(survey.stretches, how.num_frames), _measured_fps(sight)
+    notes = (*_notes(sight, survey.crop, fps), *_notes_on_times(sight, reel))
+    survey = replace(survey, num_clips=clips, fps=fps, notes=notes)
     return _checked(survey, how, reel)
 
 
@@ -112,27 +118,30 @@ def _seen(sight: look.Sight, key: str, seconds: float) -> FilmSurvey:
         num_clips=0,
         looked="whole",
         seconds_to_decode=seconds,
-        notes=_notes(sight, crop),
+        notes=_notes(sight, crop, sight.info.fps),
         signature=sight.signature(crop),
     )
 
 
 def _measured_fps(sight: look.Sight) -> Fraction:
-    """The rate in the file, unless the frames' own times are more than 1 % from it."""
+    """The rate by the frames' own times: a usual one, or the header's, where they allow it."""
     said, times = sight.info.fps, sight.seconds
-    if len(times) < 2 or times[-1] <= times[0]:
+    lasts = times[-1] - times[0]
+    if lasts <= 0 or (len(times) - 1) / lasts > MAX_FPS:
         return said
-    measured = (len(times) - 1) / (times[-1] - times[0])
-    if abs(measured / float(said) - 1) < 0.01 or measured > MAX_FPS:
-        return said
-    return Fraction(measured).limit_denominator(1001)
+    measured = (len(times) - 1) / lasts
+    slack = measured * (1e-4 + 2 * float(sight.info.time_base) / lasts)
+    usual = sorted(_USUAL_RATES, key=lambda rate: abs(float(rate) - measured))
+    ranked = [said, *usual] if said in usual else [*usual, said]
+    near = [rate for rate in ranked if abs(float(rate) - measured) <= slack]
+    return near[0] if near else Fraction(measured).limit_denominator(1001)
 
 
-def _notes(sight: look.Sight, crop: Crop) -> tuple[str, ...]:
+def _notes(sight: look.Sight, crop: Crop, fps: Fraction) -> tuple[str, ...]:
     """What a person should know of a film that is used."""
     info, whole = sight.info, (0, 0, *look.displayed(sight.info))
     said = {
-        f"{float(info.fps):.3g} frames a second": not 12 <= info.fps <= 61,
+        f"{float(fps):.4g} frames a second": not 12 <= fps <= 61,
         "turned upright": info.display_matrix is not None,
         "pixels made square": info.pixel_aspect != 1,
         "interlaced: its fields are mixed": sight.is_interlaced,
@@ -164,18 +173,19 @@ def _checked(survey: FilmSurvey, how: Looking, reel: look.Reel) -> FilmSurvey:
         raise Refused("one frame", "one frame: nothing can move")
     if number < wanted:
         raise Refused("too short", f"too short: {number} frames, and a clip has {wanted}")
-    _check_alive(survey, number)
+    _check_alive(survey, 0.5)
     what = f"none of its {survey.num_shots} shots has {wanted} frames that move"
     raise Refused("too short", f"too short: {what}")
 
 
-def _check_alive(survey: FilmSurvey, num_frames: int) -> None:
-    """Refused if most of so many frames are black, or do not move."""
+def _check_alive(survey: FilmSurvey, share: float) -> None:
+    """Refused if more than this share of the frames seen is black, or does not move."""
     black, frozen = (sum(b - a for a, b in part) for part in (survey.black, survey.frozen))
-    if black + frozen > MOSTLY * num_frames:
-        if black >= frozen:
-            raise Refused("black", f"black: {black} of the {num_frames} frames seen")
-        raise Refused("still", f"still: {frozen} of the {num_frames} frames seen do not move")
+    number = survey.num_frames
+    if black + frozen > share * number and black >= frozen:
+        raise Refused("black", f"black: {black} of the {number} frames seen")
+    if black + frozen > share * number:
+        raise Refused("still", f"still: {frozen} of the {number} frames seen do not move")
 
 
 def _sampled(
@@ -197,13 +207,15 @@ def _sampled(
         note = f"could be read, in time, at {num_windows} of {len(at)} places"
         survey = replace(survey, notes=(*survey.notes, note))
     check_side(*survey.crop[2:], how.size_px)
-    return _guessed(survey, length, survey.num_shots - num_windows, how)
+    return _guessed(survey, length.num_frames, survey.num_shots - num_windows, how)
 
 
-def _guessed(seen: FilmSurvey, length: Length, num_cuts: int, how: Looking) -> FilmSurvey:
-    """A film of which a part was seen: what was not is taken to be alike. Refused if it is dead."""
-    _check_alive(seen, seen.num_frames)
-    number = max(length.num_frames, seen.num_frames)
+def _guessed(seen: FilmSurvey, number: int, num_cuts: int, how: Looking) -> FilmSurvey:
+    """A film of so many frames, of which a part was seen: the rest is taken to be alike.
+
+    Refused if nothing moves in it.
+    """
+    _check_alive(seen, MOSTLY)
     dead = sum(end - start for start, end in (*seen.black, *seen.frozen)) / seen.num_frames
     num_shots = 1 + round(num_cuts / seen.num_frames * number)
     return replace(

@@ -28,6 +28,7 @@ Kind = Literal[
     "subtitles",
     "too large",
     "too short",
+    "too slow",
     "too small",
     "unreadable",
 ]

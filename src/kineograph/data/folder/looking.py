@@ -15,15 +15,15 @@ from kineograph.data.folder.alike import signature_of
 from kineograph.data.folder.bars import crop_of, cropped, grey_of
 from kineograph.data.folder.found import Crop
 from kineograph.models.cuts import WIDTH_PX, changes, cuts_of
-from kineograph.video import VideoError, VideoInfo
+from kineograph.video import SlowError, VideoError, VideoInfo
 from kineograph.video.small import Shrink, shrinker
 
 Picture = UInt8[np.ndarray, "h w 3"]
 
 MOMENT_PX = 480
 """Bars are looked for in pictures that are at most so large a side."""
-BLACK_LEVELS, STILL_LEVELS = 22.0, 1.5
-"""No cell of a black frame is brighter; no cell of a frozen stretch changes more."""
+BLACK_LEVELS, STILL_LEVELS = 22.0, 2.5
+"""No cell of a black frame is brighter; none of a frozen stretch changes more, as codecs do."""
 CELL_PX = 8
 LEAST_FROZEN, LEAST_FROZEN_SECONDS = 8, 0.5
 """A stretch is frozen if it lasts for so many frames and so long: drawn films pause for less."""
@@ -51,6 +51,8 @@ class Reel:
                     self.ended = "late"
                     return
             self.ended = "end"
+        except SlowError:
+            self.ended = "late"
         except VideoError:
             self.ended = "broken"
 
@@ -132,7 +134,7 @@ def _noted(picture: Picture, sight: Sight) -> None:
     """Whether the frame is black, and whether it still shows what the anchor shows."""
     height, width = picture.shape[:2]
     size = (max(1, width // CELL_PX), max(1, height // CELL_PX))
-    cells = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    cells = cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     cells = cells.reshape(size[1], size[0], 3)
     sight.is_black.append(bool(cells.max() < BLACK_LEVELS))
     still = sight.anchor is not None and float(np.abs(cells - sight.anchor).max()) < STILL_LEVELS

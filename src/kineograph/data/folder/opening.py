@@ -41,6 +41,8 @@ def check_content(path: Path, size_px: int, timeout_seconds: float) -> None:
     try:
         with opened(path, timeout_seconds) as container:
             _check_streams(container, size_px)
+    except video.SlowError as error:
+        raise Refused("too slow", f"not opened within {timeout_seconds:g} s") from error
     except video.VideoError as error:
         if any(magic[at : at + len(what)] == what for at, what in _FILM_MAGIC):
             why = "starts like a film, but is damaged or cut short: it cannot be opened"
