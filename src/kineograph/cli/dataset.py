@@ -74,7 +74,8 @@ def _passed(shown: Progress, what: str) -> folder.Progress:
 
 def _told(found: Survey, asked: Dataset, console: Console) -> None:
     """The table, the sums, and the JSON if asked."""
-    console.print(table_of(found), width=None if console.is_terminal else FILE_WIDTH)
+    wide = console if console.is_terminal else Console(file=console.file, width=FILE_WIDTH)
+    wide.print(table_of(found))
     console.print(sentence_of(found), highlight=False, markup=False)
     if asked.json is not None:
         folder.write_json(folder.survey_as_json(found), asked.json)
