@@ -72,6 +72,12 @@ def test_the_cache_is_used_again_and_nothing_lies_beside(
     again = folder.prepared(mixed, LOOKING, cache)
     assert again.arrays == packed.arrays
     assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == before
+    facts = next(cache.glob("*.json"))
+    told = facts.read_text()
+    facts.write_text("{")
+    folder.prepared(mixed, LOOKING, cache)
+    assert {path.name for path in cache.iterdir()} == set(before)
+    assert json.loads(facts.read_text())["shots"] == json.loads(told)["shots"]
 
 
 def test_a_stopped_decoding_leaves_nothing(mixed: Path, tmp_path: Path) -> None:

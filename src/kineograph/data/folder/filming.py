@@ -88,6 +88,8 @@ def whole(
     reel = look.Reel(film.frames() if frames is None else frames, deadline)
     look.looked_at(reel, sight, moments(length.seconds))
     seconds = monotonic() - started
+    if not sight.seconds and reel.ended == "late":
+        raise Refused("too slow", "too slow: not one frame came in time")
     if reel.ended == "late":
         number = max(length.num_frames, len(sight.seconds))
         return _guessed(_seen(sight, key, seconds), number, sum(sight.is_cut) - 1, how)
@@ -157,7 +159,7 @@ def _notes_on_times(sight: look.Sight, reel: look.Reel) -> list[str]:
     if steps and max(steps) > UNEVEN * min(steps) + 2e-3:  # Matroska rounds to 1 ms
         notes.append("uneven times")
     if reel.ended == "broken":
-        notes.append(f"damaged or cut short: its first {len(sight.seconds)} frames are used")
+        notes.append(f"of it, the first {len(sight.seconds)} frames can be read")
     return notes
 
 

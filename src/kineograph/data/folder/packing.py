@@ -19,7 +19,7 @@ from kineograph import video
 from kineograph.data.folder import manifest
 from kineograph.data.folder.alike import key_of
 from kineograph.data.folder.checking import Progress, survey
-from kineograph.data.folder.filming import PACKET_SECONDS, length_of, whole
+from kineograph.data.folder.filming import length_of, whole
 from kineograph.data.folder.found import FilmSurvey, Found, Looking, Survey
 from kineograph.data.folder.looking import displayed
 from kineograph.data.folder.opening import Refused
@@ -74,13 +74,13 @@ def prepare(
         raise ValueError(f"{given.root} is prepared already: give the folder of films.")
     folder.mkdir(parents=True, exist_ok=True)
     check_room(given, folder, most_bytes)
-    found, done = [], 0
+    found, done, total = [], 0, len(given.films)
     for one in given.found:
         if one.kind == "film" and one.film is not None:
             one = _one(one, one.film, folder, how, most_bytes)
             done += 1
             if progress:
-                progress(done, len(given.films))
+                progress(done, total)
         found.append(one)
     packed = replace(given, found=tuple(found))
     if not packed.films:
@@ -91,7 +91,7 @@ def prepare(
 def check_room(given: Survey, folder: Path, most_bytes: int) -> None:
     """ValueError if what is still to be decoded is too much for the limit or the disk."""
     short_px = given.looking.short_px
-    missing = [f for f in given.films.values() if not _is_kept(folder, f, given.looking)]
+    missing = [f for f in given.films.values() if _kept(folder, f, given.looking) is None]
     needed = sum(film.kept_bytes(short_px) for film in missing)
     free = shutil.disk_usage(folder).free - _SPARE_BYTES
     if needed > most_bytes:
@@ -119,17 +119,23 @@ def _facts(folder: Path, film: FilmSurvey, how: Looking) -> Path:
     return _array(folder, film, how).with_suffix(".json")
 
 
-def _is_kept(folder: Path, film: FilmSurvey, how: Looking) -> bool:
-    return _array(folder, film, how).is_file() and _facts(folder, film, how).is_file()
+def _kept(folder: Path, film: FilmSurvey, how: Looking) -> FilmSurvey | None:
+    """What was told of the film when it was decoded, None if it is not there (or not readable)."""
+    try:
+        said = json.loads(_facts(folder, film, how).read_text(encoding="utf-8"))
+        exact = manifest.film_from_json(said)
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+    clips = manifest.clips_in(exact.stretches, how.num_frames)
+    there = _array(folder, film, how).is_file()
+    return replace(exact, num_clips=clips) if there else None
 
 
 def _one(one: Found, film: FilmSurvey, folder: Path, how: Looking, most_bytes: int) -> Found:
     """The film, decoded and looked at whole, or why it is of no use after all."""
-    if _is_kept(folder, film, how):
-        said = json.loads(_facts(folder, film, how).read_text(encoding="utf-8"))
-        exact = manifest.film_from_json(said)
-        clips = manifest.clips_in(exact.stretches, how.num_frames)
-        return replace(one, film=replace(exact, num_clips=clips))
+    kept = _kept(folder, film, how)
+    if kept is not None:
+        return replace(one, film=kept)
     try:
         exact = _decoded(one, film, folder, how, most_bytes)
     except Refused as reason:
@@ -147,11 +153,12 @@ def _decoded(
     aside = array.with_name(f".{array.name}.{os.getpid()}.tmp")
     shape = film.kept_size(how.short_px)
     try:
-        with video.open_stream(one.path, PACKET_SECONDS) as opened, aside.open("wb") as file:
+        with video.open_stream(one.path) as opened, aside.open("wb") as file:
             write_header(file, 0, shape)
             frames = _written(opened, film, shape, file, most_bytes)
             length = length_of(opened.info, one.num_bytes)
             exact = whole(opened, film.key, length, how, frames=frames)
+            assert exact.looked == "whole"
             file.seek(0)
             write_header(file, exact.num_frames, shape)
         aside.replace(array)
