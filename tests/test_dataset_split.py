@@ -109,6 +109,19 @@ def test_adding_films_never_moves_a_frame_from_held_out_to_training(
         assert held[part.key].training == part.training
 
 
+def test_what_was_held_out_stays_so_if_shots_are_told_otherwise(tmp_path: Path) -> None:
+    kept = tmp_path / "split.json"
+    first = film_of(KEYS[0], [20 * n for n in range(1, 10)], 200, ())
+    (before,) = folder.split(survey_of([first]), kept).films
+    assert frames_in(before.held_out) == set(range(160, 200))
+    # Looked at again: other cuts, and more frames than the header had said.
+    again = film_of(KEYS[0], [50, 100, 190], 230, ())
+    assert held_out_of(again, 8) == ((190, 230),)
+    (after,) = folder.split(survey_of([again]), kept).films
+    assert frames_in(after.held_out) == set(range(160, 230))
+    assert frames_in(after.training) == set(range(160 - gap_of(again)))
+
+
 def test_the_last_fifth_of_the_shots_is_held_out() -> None:
     film = film_of(KEYS[0], [20 * n for n in range(1, 10)], 200, ())
     assert held_out_of(film, 8) == ((160, 200),)
