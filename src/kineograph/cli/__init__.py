@@ -12,6 +12,7 @@ from kineograph.cli.commands import (
     COMMANDS,
     Animate,
     Bench,
+    DatasetVerbs,
     Edit,
     Filmed,
     Forecast,
@@ -60,6 +61,10 @@ def run(asked: Any, console: Console) -> None:
         from kineograph.cli import mine
 
         mine.models(asked, console)
+    elif isinstance(asked, DatasetVerbs):
+        from kineograph.cli import dataset
+
+        dataset.run(asked.verb, console)
     elif isinstance(asked, Predict):
         run_predict(asked, console)
     else:

@@ -234,6 +234,58 @@ class Bench:
     debug: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """What both verbs for footage of your own are told."""
+
+    folder: tyro.conf.Positional[Path]
+    """Any folder, or one film. Nothing in it is changed."""
+    num_frames: int = 16
+    """Frames of a clip."""
+    size_px: int = 128
+    """Sides of a clip."""
+    short_px: int = 180
+    """Films are kept with their shorter side at most so long."""
+    json: Path | None = None
+    """Where to write all that was found."""
+    debug: Annotated[bool, tyro.conf.arg(help="Show the whole trace of an error.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetCheck(Dataset):
+    """Say of every file in a folder whether it can be learned from, or why not, and the cost."""
+
+    seconds: float = 600.0
+    """After this, films are no longer looked at, only opened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetPrepare(Dataset):
+    """Decode a folder's films once, small, with their shots split into learned and held out."""
+
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """The folder to write into; it can be given in place of the films from then on."""
+    split: Path | None = None
+    """What is held out, kept from before and added to; by default split.json in --out."""
+    most_gb: float = 50.0
+    """The largest size that may be written."""
+
+
+@dataclass(frozen=True)
+class DatasetVerbs:
+    """Footage of your own: check a folder of films, or prepare it for training."""
+
+    verb: (
+        Annotated[DatasetCheck, tyro.conf.subcommand("check")]
+        | Annotated[DatasetPrepare, tyro.conf.subcommand("prepare")]
+    )
+
+    @property
+    def debug(self) -> bool:
+        """Whether the whole trace of an error is shown."""
+        return self.verb.debug
+
+
 COMMANDS: Any = tyro.conf.OmitSubcommandPrefixes[
     Annotated[Predict, tyro.conf.subcommand("predict")]
     | Annotated[Interpolate, tyro.conf.subcommand("interpolate")]
@@ -248,4 +300,5 @@ COMMANDS: Any = tyro.conf.OmitSubcommandPrefixes[
     | Annotated[Forecast, tyro.conf.subcommand("forecast")]
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
+    | Annotated[DatasetVerbs, tyro.conf.subcommand("dataset")]
 ]

@@ -1,7 +1,14 @@
 """Films come in and go out here: any file that FFmpeg reads, exact in time, colour and size."""
 
 from kineograph.video.formats import CODECS_OF, QUALITIES, SOUND_OF
-from kineograph.video.info import MAX_FRAME_PX, MAX_SIDE_PX, VideoError, VideoInfo, checked_fps
+from kineograph.video.info import (
+    MAX_FRAME_PX,
+    MAX_SIDE_PX,
+    SlowError,
+    VideoError,
+    VideoInfo,
+    checked_fps,
+)
 from kineograph.video.reading import (
     Clip,
     Film,
@@ -25,6 +32,7 @@ __all__ = [
     "SOUND_OF",
     "Clip",
     "Film",
+    "SlowError",
     "VideoError",
     "VideoInfo",
     "Writer",

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import ExitError, FFmpegError
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -36,6 +36,10 @@ _SNIFF_OPTIONS = {"protocol_whitelist": "file"}
 
 class VideoError(ValueError):
     """A video cannot be read or written; the message is one sentence that says what to do."""
+
+
+class SlowError(VideoError):
+    """A video takes longer to be read than it may."""
 
 
 @dataclass(frozen=True)
@@ -166,21 +170,38 @@ def local_file(path: str | Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """An open container; whatever FFmpeg dislikes, here or in the block, becomes a VideoError."""
+def sentences(path: Path) -> Iterator[None]:
+    """Whatever FFmpeg dislikes of the file becomes a VideoError."""
     try:
-        # "file:" keeps FFmpeg from reading a name such as concat:a|b as a protocol.
-        with av.open(
-            f"file:{path.absolute()}", mode="r", container_options=_SNIFF_OPTIONS
-        ) as container:
-            yield container
+        yield
     except PermissionError as error:
         raise VideoError(f"{path} may not be read; change its permissions") from error
+    except ExitError as error:
+        raise SlowError(
+            f"{path} takes too long to be read; copy it to a faster disk, or mend it"
+        ) from error
     except (FFmpegError, OSError) as error:
         raise VideoError(
             f"{path} is not a video that can be read, or it is damaged or cut short "
             f"({error.strerror or error}); give a whole video file"
         ) from error
+
+
+@contextmanager
+def opened(path: Path, timeout_seconds: float | None = None) -> Iterator[InputContainer]:
+    """An open container; whatever FFmpeg dislikes, here or in the block, becomes a VideoError.
+
+    If opening it, or reading one packet, takes longer than timeout_seconds, it is a SlowError.
+    """
+    # "file:" keeps FFmpeg from reading a name such as concat:a|b as a protocol.
+    name = f"file:{path.absolute()}"
+    with (
+        sentences(path),
+        av.open(
+            name, mode="r", container_options=_SNIFF_OPTIONS, timeout=timeout_seconds
+        ) as container,
+    ):
+        yield container
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -68,8 +68,9 @@ class Film:
     Use it in a `with` block. A second loop goes on where the first one stopped.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._film = _film(Path(path) if is_standard(path) else local_file(path))
+    def __init__(self, path: str | Path, timeout_seconds: float | None = None) -> None:
+        path = Path(path) if is_standard(path) else local_file(path)
+        self._film = _film(path, timeout_seconds)
         self.info: VideoInfo = next(self._film)
 
     def __enter__(self) -> "Film":
@@ -101,16 +102,17 @@ class Film:
             yield _clip(chunk, self.info)
 
 
-def open_stream(path: str | Path) -> Film:
+def open_stream(path: str | Path, timeout_seconds: float | None = None) -> Film:
     """A film whose description and frames come in a single pass; "-" is standard input (yuv4mpeg).
 
-    VideoError if it is no video that can be read, here or where it breaks off.
+    VideoError if it is no video that can be read, here or where it breaks off; a SlowError where
+    one packet of a container takes longer than timeout_seconds to come.
 
     >>> with open_stream("in.y4m") as film, Writer("-", like=film.info) as writer:  # doctest: +SKIP
     ...     for frame in film.frames():
     ...         writer.write_given(frame)
     """
-    return Film(path)
+    return Film(path, timeout_seconds)
 
 
 def source_frames(
@@ -261,7 +263,7 @@ def _clip(frames: list[VideoFrame], info: VideoInfo) -> Clip:
     return Clip(rgb, seconds, info.fps, info)
 
 
-def _film(path: Path) -> Generator[Any, None, None]:
+def _film(path: Path, timeout_seconds: float | None = None) -> Generator[Any, None, None]:
     """First the VideoInfo, then every frame."""
     if is_standard(path) or (is_y4m(path) and not path.is_dir()):
         yield from pipe.film(path)
@@ -269,11 +271,11 @@ def _film(path: Path) -> Generator[Any, None, None]:
         yield pictures.probe(path)
         yield from pictures.frames(path)
     else:
-        yield from _container_film(path)
+        yield from _container_film(path, timeout_seconds)
 
 
-def _container_film(path: Path) -> Generator[Any, None, None]:
-    with opened(path) as container:
+def _container_film(path: Path, timeout_seconds: float | None) -> Generator[Any, None, None]:
+    with opened(path, timeout_seconds) as container:
         video = picture_stream(container, path)
         with closing(_decoded(container, video, path)) as frames:
             first = next(frames, None)
