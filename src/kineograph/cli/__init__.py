@@ -17,6 +17,7 @@ from kineograph.cli.commands import (
     Filmed,
     Forecast,
     Generate,
+    Learn,
     Models,
     Predict,
     Transfer,
@@ -57,10 +58,10 @@ def run(asked: Any, console: Console) -> None:
             Generate: others.generate,
         }[type(asked)]
         verb(asked, console)
-    elif isinstance(asked, Models):
+    elif isinstance(asked, Learn | Models):
         from kineograph.cli import mine
 
-        mine.models(asked, console)
+        mine.learn(asked, console) if isinstance(asked, Learn) else mine.models(asked, console)
     elif isinstance(asked, DatasetVerbs):
         from kineograph.cli import dataset
 

@@ -206,6 +206,28 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Learn:
+    """Learn your own footage: a model that foretells it better, for --model NAME in every verb."""
+
+    footage: tyro.conf.Positional[Path]
+    """A film, a folder of films, or a folder that `kineo dataset prepare` made."""
+    name: str
+    """What the model shall be called."""
+    minutes: float = 10.0
+    """How long it may take, from the first step to the last."""
+    model: str = "kineo-small"
+    """What it begins with."""
+    scratch: bool = False
+    """Begin with nothing but the classical answer."""
+    size_px: int = 128
+    """Sides of the clips that are learned from."""
+    resume: bool = False
+    """Go on with a run that stopped, or learn for longer."""
+    seed: int = 0
+    debug: bool = False
+
+
+@dataclass(frozen=True)
 class Models:
     """Your models: list them, show one's card, export, import or remove one."""
 
@@ -298,6 +320,7 @@ COMMANDS: Any = tyro.conf.OmitSubcommandPrefixes[
     | Annotated[Edit, tyro.conf.subcommand("edit")]
     | Annotated[Animate, tyro.conf.subcommand("animate")]
     | Annotated[Forecast, tyro.conf.subcommand("forecast")]
+    | Annotated[Learn, tyro.conf.subcommand("learn")]
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[DatasetVerbs, tyro.conf.subcommand("dataset")]

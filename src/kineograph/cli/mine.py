@@ -1,13 +1,77 @@
-"""The verbs about what is a person's own: models."""
+"""The verbs about what is a person's own: footage learned, models kept."""
 
 import json
+import time
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from kineograph.cli import commands
+from kineograph.data import folder
+from kineograph.evaluate import baselines
 from kineograph.models import store, weights
+from kineograph.models.net import Kineo
+from kineograph.train import learning, machine
+from kineograph.train.learning import Learning
+
+
+def learn(asked: commands.Learn, console: Console) -> None:
+    """Learns footage under a name; stopped, it keeps what it has and can go on."""
+    began = time.monotonic()
+    machine.settle()
+    how = Learning(asked.minutes, scratch=asked.scratch, seed=asked.seed)
+    run = _run_folder(asked)
+    model = weights.load(asked.model)
+    if not isinstance(model, Kineo):
+        raise ValueError(f"{asked.model} is no model that can learn so: give {weights.SHIPPED!r}.")
+    lesson = learning.lesson_for(how, model)
+    looking = folder.Looking(lesson.num_frames, asked.size_px)
+    packed = folder.prepared(asked.footage, looking)
+    split = folder.split(packed.survey, run / "split.json")
+    source = folder.training_source(packed, split, learning.clip_options(lesson, asked.size_px))
+    held_out = folder.held_out_clips(packed, split, lesson.num_frames, asked.size_px, NUM_PER_SHOT)
+    found = packed.survey
+    data = f"{len(packed.arrays)} films, {found.num_shots} shots, {found.hours * 60:.1f} minutes"
+    console.print(f"{data}; {len(held_out)} clips held out.", highlight=False)
+    learned = learning.learn(
+        model, source, held_out, how, run, baselines.classical(), partial(_told, console), began
+    )
+    about = {"data": data, "began_with": asked.model}
+    path = learning.save(learned, asked.name, about)
+    _measured(learned, console)
+    console.print(f"{path}: use it as --model {asked.name}.")
+    if not learned.result.finished:
+        console.print("There was time for more steps: --resume goes on.")
+
+
+NUM_PER_SHOT = 6
+"""Clips of each held-out stretch that are measured by."""
+
+
+def _run_folder(asked: commands.Learn) -> Path:
+    """Where the run is kept. ValueError if the name is taken and nothing is said of going on."""
+    path, run = store.place(asked.name), store.run_folder(asked.name)
+    if (path.exists() or run.exists()) and not asked.resume:
+        raise ValueError(
+            f"There is a model or a run called {asked.name} already: give another --name, say "
+            f"--resume to go on with it, or `kineo models remove {asked.name}` first."
+        )
+    return run
+
+
+def _told(console: Console, plan: learning.Plan) -> None:
+    console.print(
+        f"{plan.steps} steps of {plan.batch_size} clips, {plan.seconds_a_step:.2f} s each: about "
+        f"{plan.steps * plan.seconds_a_step / 60:.1f} minutes, at most {plan.peak_mb:.0f} MB.",
+        highlight=False,
+    )
+
+
+def _measured(learned: learning.Learned, console: Console) -> None:
+    for name, decibels in sorted(learned.decibels.items(), key=lambda one: -one[1]):
+        console.print(f"  {name}: {decibels:.2f} dB on what was held out", highlight=False)
 
 
 def models(asked: commands.Models, console: Console) -> None:

@@ -1,8 +1,6 @@
 """`kineo bench 720p` tells whether a long film of that size is enhanced in time and in bounds."""
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,6 +18,7 @@ from kineograph.data import footage, shots
 from kineograph.data.degrade import with_white_noise
 from kineograph.evaluate.questions import Film, Size, size_name
 from kineograph.models.window import Predictor
+from kineograph.train.machine import peak_mb
 from kineograph.video.levels import frames_of
 
 SIZE: Size = (1280, 720)
@@ -99,9 +98,3 @@ def _film(shot: Film, size: Size, scale: int, num_frames: int) -> Iterator[Frame
     turn = [*made, *made[-2:0:-1]]
     for n in range(num_frames):  # made beforehand, for it is no part of what is timed
         yield turn[n % len(turn)]
-
-
-def peak_mb() -> float:
-    """The most memory that this process has held."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)

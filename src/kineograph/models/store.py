@@ -70,10 +70,18 @@ def take_in(path: Path, name: str) -> Path:
 
 
 def remove(name: str) -> Path:
-    """Removes a model, for good; what was learned from remains."""
-    path = existing(name)
-    path.unlink()
+    """Removes a model and its run, for good; what was learned from remains."""
+    path, run = place(name), run_folder(name)
+    if not run.is_dir():
+        path = existing(name)
+    path.unlink(missing_ok=True)
+    shutil.rmtree(run, ignore_errors=True)
     return path
+
+
+def run_folder(name: str) -> Path:
+    """Where checkpoints and log of a model's run are, or would be."""
+    return folder() / "runs" / checked(name)
 
 
 def _copied(source: Path, to: Path) -> Path:

@@ -1,7 +1,9 @@
 """What a training process asks of its machine; nothing here changes a number that it computes."""
 
 import ctypes
+import resource
 import sys
+from pathlib import Path
 
 import cv2
 
@@ -22,3 +24,19 @@ def settle() -> None:
     if hasattr(libc, "mallopt"):
         for name, value in ((MMAP_THRESHOLD, 2**30), (TRIM_THRESHOLD, 2**31 - 1), (MMAP_MAX, 0)):
             libc.mallopt(name, value)
+
+
+def peak_mb() -> float:
+    """The most memory that this process has held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def free_mb() -> float:
+    """Memory that may be taken without swapping; 2 GB where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found = dict(line.split(":", 1) for line in lines)
+        return int(found["MemAvailable"].split()[0]) / 1e3
+    except (OSError, KeyError, ValueError, IndexError):
+        return 2_000.0
