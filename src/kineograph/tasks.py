@@ -24,6 +24,7 @@ from kineograph.answer import (
     cleaned,
     coloured,
     continued,
+    deblurred,
     enlarged,
     filled,
     in_between,
@@ -299,13 +300,15 @@ def enhance(
 ) -> Iterator[Frame]:
     """Frames with less flicker, noise and blur, more pixels, and colours, as asked, in that order.
 
-    Looks a few frames ahead (15 for flicker, 2 for the rest).
+    Looks a few frames ahead (15 for flicker, 12 to 16 for the rest).
     """
     model, stream = model or weights.load(), iter(frames)
     if what.deflicker:
         stream = flicker.deflickered(stream, what.deflicker)
-    if what.denoise or what.deblur:
-        stream = cleaned(model, stream, what.deblur, what.denoise or 1.0)
+    if what.deblur:
+        stream = deblurred(model, stream, what.denoise)
+    elif what.denoise:
+        stream = cleaned(model, stream, what.denoise)
     if what.colourise:
         stream = coloured(model, stream, what.colourise)
     if what.scale > 1:

@@ -21,9 +21,10 @@ from kineograph import sample, schedule
 from kineograph.answer.tiles import tiled
 from kineograph.flow import velocity_from_clean
 from kineograph.known import Known
-from kineograph.models import aligned, carried, uncover
+from kineograph.models import aligned, carried, sharpen, uncover
 from kineograph.models.aligned import Picture
 from kineograph.models.between import Flows, between, flows_of
+from kineograph.models.cuts import around
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer, Shown
 from kineograph.models.window import Predictor
@@ -32,6 +33,10 @@ from kineograph.video.levels import from_levels, levels
 Frame = Float[Tensor, "3 h w"]
 LOOK, CHUNK = 24, 16
 """A hole is filled from frames so far before and behind it, so many frames at a time."""
+BLUR_LOOK = 4
+"""Blur is measured over so many frames on both sides."""
+LEAST_REMOVED = 0.8
+"""Levels: a film of which less was taken away is sharpened as it is."""
 
 
 def restorer(model: Predictor, name: str) -> Restorer:
@@ -57,16 +62,50 @@ def restored(net: Restorer, shown: Shown, known: Known) -> Frame:
     return sample.euler(velocity, known, torch.zeros_like(known.frames), levels_of_noise)[0, 0]
 
 
-def cleaned(
-    model: Predictor, frames: Iterable[Frame], sharpen: bool = False, strength: float = 1.0
-) -> Iterator[Frame]:
-    """Noise and compression taken away, and blur too where `sharpen` says so.
+def cleaned(model: Predictor, frames: Iterable[Frame], strength: float = 1.0) -> Iterator[Frame]:
+    """Noise and compression taken away.
 
     Looks up to 12 frames ahead. `strength` 0 gives the frames back, 1 all that the restorer finds.
     """
-    net = restorer(model, "clean")
-    for frame, answer in _from_carried(net, frames, float(sharpen)):
+    for frame, answer in _from_carried(restorer(model, "clean"), frames, 0.0):
         yield answer if strength == 1 else torch.lerp(frame, answer, strength)
+
+
+def deblurred(model: Predictor, frames: Iterable[Frame], denoise: float = 0.0) -> Iterator[Frame]:
+    """Blur undone that is alike all over the picture: out of focus, or shaken.
+
+    Noise and compression are taken away first: the share `denoise`, or if it is 0 all that would
+    be in the way. Looks 16 frames ahead.
+    """
+    pairs = _from_carried(restorer(model, "clean"), frames, 0.0)
+    softs = (_Soft.of(given, clean, denoise) for given, clean in pairs)
+    for window, now in around(softs, BLUR_LOOK, BLUR_LOOK):
+        blur = sharpen.blur_of([soft.picture for soft in window])
+        noise = float(np.median([soft.noise for soft in window]))
+        frame = window[now].frame
+        yield sharpen.sharpened(frame, blur, noise) if sharpen.is_blurred(blur) else frame
+
+
+@dataclass(frozen=True, eq=False)
+class _Soft:
+    """A frame to be sharpened, as a picture too, and the noise in it, in levels."""
+
+    frame: Frame
+    picture: Picture
+    noise: float
+
+    @staticmethod
+    def of(given: Frame, clean: Frame, denoise: float) -> "_Soft":
+        picture = picture_of(given)
+        removed = 127.5 * float((clean - given).square().mean().sqrt())
+        if not denoise and removed < LEAST_REMOVED:
+            return _Soft(given, picture, 1.0)
+        share = denoise or 1.0
+        # What was taken away and is no white noise was compression, which leaves more behind.
+        unlike = max(0.0, removed - aligned.noise_level(picture))
+        noise = 1 + 0.3 * removed + 1.5 * unlike + (1 - share) * removed
+        frame = torch.lerp(given, clean, share)
+        return _Soft(frame, picture_of(frame), noise)
 
 
 def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[Frame]:

@@ -53,7 +53,7 @@ NUM_PER_SHOT = 6
 def _run_folder(asked: commands.Learn) -> Path:
     """Where the run is kept. ValueError if the name is taken and nothing is said of going on."""
     path, run = store.place(asked.name), store.run_folder(asked.name)
-    if (path.exists() or run.exists()) and not asked.resume:
+    if (path.exists() or (run / "checkpoints").exists()) and not asked.resume:
         raise ValueError(
             f"There is a model or a run called {asked.name} already: give another --name, say "
             f"--resume to go on with it, or `kineo models remove {asked.name}` first."
