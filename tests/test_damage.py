@@ -163,7 +163,7 @@ def upright(
 
 
 def told_scratches(frames: np.ndarray) -> np.ndarray:
-    return holes(findings(frames, Damage(dust=False, glitch=False)))
+    return holes(findings(frames, Damage(False, False, False, True, False)))
 
 
 TREMBLE = 0.3 * np.random.default_rng(5).normal(size=24)
@@ -320,3 +320,24 @@ def test_damage_depends_on_its_seed_alone_and_is_told(film: np.ndarray, make) ->
     change = np.abs(first.frames.astype(int) - film[kept]).max(-1)
     assert change[whole].max() < damaged.SEEN_LEVELS
     assert first.hole.any() or first.missing.any()
+
+
+def test_a_line_that_a_person_saw_needs_no_proof() -> None:
+    frames, only = line(pan(12, 0.0), 0), Damage(dust=False, glitch=False)
+    assert not told_scratches(frames).any()
+    told = list(damage.found(iter(frames_of(frames)), only, damage.listed("69-71", "column")))
+    assert all(f.kinds == {"scratch"} for f in told)
+    assert holes(told)[:, 10:80, 70].all()
+    assert not holes(told)[:, :, :65].any()
+    beside = list(damage.found(iter(frames_of(frames)), only, frozenset({30})))
+    assert not holes(beside).any()
+
+
+def test_lines_must_be_in_the_film_and_sought() -> None:
+    frames = list(frames_of(pan(3, 0.0)))
+    with pytest.raises(ValueError, match="column 160 is listed, and the film has 160 columns"):
+        list(damage.found(iter(frames), Damage(), frozenset({4, 160})))
+    with pytest.raises(ValueError, match="scratches are not sought"):
+        list(damage.found(iter(frames), NOTHING, frozenset({4})))
+    with pytest.raises(ValueError, match="'x' in '4,x' is no column or run of columns"):
+        damage.listed("4,x", "column")

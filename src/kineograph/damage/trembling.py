@@ -34,20 +34,19 @@ NUM_PARTS = 3
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line that seems to be there: its sign, its middle column, and how it trembled so far.
+class Tremble:
+    """How a line trembled so far.
 
-    fades, moves: the last change of its strength and place that was large enough, or 0.
+    fades, moves: the last change of its strength and place that was large enough, or 0. turns:
+    how often they went the other way, lately.
     """
 
-    sign: int
-    middle: int
     fades: float = 0.0
     moves: float = 0.0
     turns: float = 0.0
 
     @property
-    def trembles(self) -> bool:
+    def is_proved(self) -> bool:
         return self.turns >= TURNS
 
 
@@ -79,8 +78,8 @@ def _slope(bands: Bands) -> Bands:
     return (padded[:, 2:] - padded[:, :-2]) / 2
 
 
-def goes_on(past: Line, now: Bands, before: Bands, place: Place, shaken: float) -> Line:
-    """The line after another frame; brightness in levels, `shaken` by so many columns."""
+def goes_on(past: Tremble, now: Bands, before: Bands, place: Place, shaken: float) -> Tremble:
+    """The tremble after another frame; brightness in levels, `shaken` by so many columns."""
     if len(place.rows) < NUM_PARTS:
         return replace(past, turns=FADED * past.turns)
     (shape, _), (changes, around) = (
@@ -90,10 +89,11 @@ def goes_on(past: Line, now: Bands, before: Bands, place: Place, shaken: float) 
     noisy = np.square(around).mean() > QUIET * np.square(changes).mean()
     if noisy or abs(move) > MOST_MOVE:
         return replace(past, turns=FADED * past.turns)
-    return _turned(past, fade, move if abs(shaken) < SHAKE * abs(move) else 0.0)
+    stands = abs(shaken) < LEAST_MOVE
+    return _turned(past, stands * fade, move if abs(shaken) < SHAKE * abs(move) else 0.0)
 
 
-def _turned(past: Line, fade: float, move: float) -> Line:
+def _turned(past: Tremble, fade: float, move: float) -> Tremble:
     """What turned counts; what is too small to be told is as it was."""
     fades = fade if abs(fade) > LEAST_FADE else past.fades
     moves = move if abs(move) > LEAST_MOVE else past.moves
