@@ -163,7 +163,7 @@ def _followed(past: _Proof, found: Lines, came: Columns) -> list[_Followed]:
     shaken = trembling.shake(seen.bands, past.bands, middles, core) if before else 0.0
     followed = []
     for line in found.each:
-        known = _known(line, before)
+        known = _known(line, before, max(2, core))
         if known is None:
             fresh = _Followed(line.sign, line.middle, line.middle)
         else:
@@ -178,9 +178,9 @@ def _followed(past: _Proof, found: Lines, came: Columns) -> list[_Followed]:
     return followed
 
 
-def _known(line: Line, past: list[_Followed]) -> _Followed | None:
-    """The same line in the frame before, if it was there."""
-    same = [p for p in past if p.sign == line.sign and abs(p.middle - line.middle) <= 2]
+def _known(line: Line, past: list[_Followed], reach: int) -> _Followed | None:
+    """The same line in the frame before, if it was there within so many columns."""
+    same = [p for p in past if p.sign == line.sign and abs(p.middle - line.middle) <= reach]
     return min(same, key=lambda p: abs(p.middle - line.middle), default=None)
 
 

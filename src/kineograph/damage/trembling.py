@@ -15,10 +15,11 @@ from jaxtyping import Float32, Int
 Bands = Float32[np.ndarray, "bands columns"]
 Patch = Float32[np.ndarray, "shown core"]
 Around = Float32[np.ndarray, "shown around"]
-LEAST_MOVE, LEAST_FADE = 0.06, 0.04
-"""Less than so many columns, and than such a share of its strength, is no tremble."""
-MOST_MOVE = 1.5
-"""A line that goes farther at once is no longer told."""
+LEAST_MOVE, MOST_MOVE = 0.03, 0.75
+"""Less than the first share of the half width of a line is no tremble; a line that goes farther
+than the second at once is no longer told."""
+LEAST_FADE = 0.04
+"""Less than such a share of its strength is no tremble."""
 RIGID = 0.5
 """The third of the line that changed least did so by such a share of what changed most."""
 QUIET = 0.2
@@ -30,7 +31,8 @@ TEXTURE_LEVELS = 0.7
 TURNS, FADED = 3.0, 0.9
 """A line trembles that turned so often; each frame, turns count by this less. All of these were
 tuned on training shots."""
-NUM_PARTS = 3
+NUM_PARTS, NUM_TOLD = 3, 10
+"""Thirds of a line; upright parts of the picture."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,20 @@ class Place:
 
 
 def shake(now: Bands, before: Bands, lines: Sequence[int], core: int) -> float:
-    """By how many columns the picture moved beside the lines; infinite where it shows nothing."""
+    """By how many columns the picture moved beside the lines; infinite where it shows nothing.
+
+    The median of what its upright parts tell, so that what moves in one of them is no shake.
+    """
     slope, change = _slope((now + before) / 2), now - before
     beside = np.ones(now.shape[1], bool)
     for middle in lines:
         beside[max(0, middle - 2 * core) : middle + 2 * core + 1] = False
-    slope, change = slope[:, beside], change[:, beside]
-    power = float(np.square(slope).sum())
-    if power <= TEXTURE_LEVELS**2 * max(1, slope.size):
-        return float("inf")
-    return -float((change * slope).sum()) / power
+    moves = []
+    for part in np.array_split(np.flatnonzero(beside), NUM_TOLD):
+        power = float(np.square(slope[:, part]).sum())
+        if power > TEXTURE_LEVELS**2 * slope[:, part].size:
+            moves.append(-float((change[:, part] * slope[:, part]).sum()) / power)
+    return float(np.median(moves)) if moves else float("inf")
 
 
 def _slope(bands: Bands) -> Bands:
@@ -87,18 +93,19 @@ def goes_on(past: Tremble, now: Bands, before: Bands, place: Place, shaken: floa
     )
     fade, move = _changed(shape, changes)
     noisy = np.square(around).mean() > QUIET * np.square(changes).mean()
-    if noisy or abs(move) > MOST_MOVE:
+    if noisy or abs(move) > MOST_MOVE * place.core:
         return replace(past, turns=FADED * past.turns)
-    stands = abs(shaken) < LEAST_MOVE
-    return _turned(past, stands * fade, move if abs(shaken) < SHAKE * abs(move) else 0.0)
+    if abs(shaken) > LEAST_MOVE * place.core:
+        fade = 0.0
+    if abs(shaken) > SHAKE * abs(move) or abs(move) < LEAST_MOVE * place.core:
+        move = 0.0
+    return _turned(past, fade if abs(fade) > LEAST_FADE else 0.0, move)
 
 
 def _turned(past: Tremble, fade: float, move: float) -> Tremble:
-    """What turned counts; what is too small to be told is as it was."""
-    fades = fade if abs(fade) > LEAST_FADE else past.fades
-    moves = move if abs(move) > LEAST_MOVE else past.moves
-    turned = fades * past.fades < 0 or moves * past.moves < 0
-    return replace(past, fades=fades, moves=moves, turns=FADED * past.turns + turned)
+    """What turned counts; what did not change, 0, is as it was."""
+    turned = fade * past.fades < 0 or move * past.moves < 0
+    return Tremble(fade or past.fades, move or past.moves, FADED * past.turns + turned)
 
 
 def _upright(bands: Bands, place: Place) -> tuple[Patch, Around]:
