@@ -322,6 +322,21 @@ def test_damage_depends_on_its_seed_alone_and_is_told(film: np.ndarray, make) ->
     assert first.hole.any() or first.missing.any()
 
 
+@pytest.mark.parametrize("px_per_frame", [0.7, 1.0, 2.5])
+def test_a_pole_goes_with_the_picture(px_per_frame: float) -> None:
+    wide = upright(picture(0)[None], np.full(1, 40.0), STEADY[:1])[0]
+    shifts = [np.array([[1, 0, t * px_per_frame], [0, 1, 0]], np.float32) for t in range(30)]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    frames = [cv2.warpAffine(wide, shift, (WIDTH, HEIGHT), flags=flags) for shift in shifts]
+    assert not told_scratches(np.stack(frames)).any()
+
+
+def test_a_line_at_the_very_side_may_be_the_edge_of_something() -> None:
+    frames = pan(24, 2.0)
+    frames[8:, :, :1] = 15
+    assert not told_scratches(frames).any()
+
+
 def test_a_line_that_a_person_saw_needs_no_proof() -> None:
     frames, only = line(pan(12, 0.0), 0), Damage(dust=False, glitch=False)
     assert not told_scratches(frames).any()
