@@ -94,6 +94,15 @@ def test_dust_on_a_still_picture_is_found() -> None:
     assert (told & truth).sum() > 0.8 * truth.sum()
 
 
+@pytest.mark.parametrize("px_per_frame", [0.0, 2.0])
+def test_a_faint_speck_is_found(px_per_frame: float) -> None:
+    frames = pan(12, px_per_frame)
+    frames[6, 40:44, 50:54] = frames[6, 36:48, 46:58].max() + 20
+    told = holes(findings(frames, Damage(scratch=False)))
+    assert told[6, 40:44, 50:54].mean() > 0.7
+    assert told.sum() == told[6, 38:46, 48:56].sum()
+
+
 def test_glitches_are_found_in_the_frames_that_have_them(film: np.ndarray) -> None:
     spoilt = damaged.with_glitches(film, rng(), share=0.2)
     found = findings(spoilt.frames)
