@@ -33,7 +33,7 @@ from kineograph.damage.trembling import Tremble
 from kineograph.models.cuts import around
 
 LATER = 9
-"""A line is proved by so many later frames."""
+"""Proof may come so many frames later."""
 AHEAD = SPAN + LATER
 ABSENT, SUDDEN = 0.7, 2
 """A line that comes had a score below the first so many frames before."""
@@ -46,7 +46,8 @@ PAST = 24
 MOVED_SHARE = 0.02
 """The picture has moved beneath a line by such a share of its width."""
 BESIDE = 3
-"""The picture on each side of a line is so many cells of 8 px."""
+"""The picture on each side of a line is so many cells of 8 px. These too were tuned on training
+shots."""
 
 
 @dataclass(frozen=True)
