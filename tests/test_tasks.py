@@ -205,10 +205,10 @@ def test_a_line_that_a_person_saw_is_filled_and_all_else_kept(model: Predictor) 
     frames = film(8).clone()
     frames[..., 20] = -0.9
     made = list(tasks.repair(frames, Damage(), model=model, lines=frozenset({20})))
-    for given, (frame, finding) in zip(frames, made, strict=True):
+    for before, (frame, finding) in zip(frames, made, strict=True):
         hole = finding.hole.expand_as(frame)
         assert hole[..., 20].float().mean() > 0.8
-        assert torch.equal(frame[~hole], given[~hole])
+        assert torch.equal(frame[~hole], before[~hole])
         assert (frame[..., 20] > -0.5).float().mean() > 0.5
 
 
