@@ -94,6 +94,15 @@ def test_dust_on_a_still_picture_is_found() -> None:
     assert (told & truth).sum() > 0.8 * truth.sum()
 
 
+@pytest.mark.parametrize("px_per_frame", [0.0, 2.0])
+def test_a_faint_speck_is_found(px_per_frame: float) -> None:
+    frames = pan(12, px_per_frame)
+    frames[6, 40:44, 50:54] = frames[6, 36:48, 46:58].max() + 20
+    told = holes(findings(frames, Damage(scratch=False)))
+    assert told[6, 40:44, 50:54].mean() > 0.7
+    assert told.sum() == told[6, 38:46, 48:56].sum()
+
+
 def test_glitches_are_found_in_the_frames_that_have_them(film: np.ndarray) -> None:
     spoilt = damaged.with_glitches(film, rng(), share=0.2)
     found = findings(spoilt.frames)
@@ -146,9 +155,58 @@ def test_a_scratch_is_told_from_a_pole_by_what_moves_beneath() -> None:
 
 def test_a_scratch_that_stays_through_a_cut_is_found() -> None:
     frames = line(np.concatenate([pan(10, 0.0), pan(10, 0.0, seed=1)]), 0)
-    told = holes(findings(frames, Damage(dust=False, glitch=False)))
-    assert not told[:10].any()
-    assert told[10:, 10:80, 70].all()
+    assert told_scratches(frames)[:, 10:80, 70].mean() > 0.9
+
+
+def upright(
+    frames: np.ndarray, sway_px: np.ndarray, strengths: np.ndarray, foot: float = 1.0
+) -> np.ndarray:
+    """A bright line about column 70, whose foot moves by a share of what its top does."""
+    rows, columns = np.mgrid[: frames.shape[1], : frames.shape[2]]
+    shares = 1 + (foot - 1) * rows / frames.shape[1]
+    shown = []
+    for frame, sway, strength in zip(frames, sway_px, strengths, strict=True):
+        cover = strength * np.exp(-((columns - 70 - sway * shares) ** 2))[..., None]
+        shown.append(frame + cover * (235.0 - frame))
+    return np.rint(np.stack(shown)).astype(np.uint8)
+
+
+def told_scratches(frames: np.ndarray) -> np.ndarray:
+    return holes(findings(frames, Damage(False, False, False, True, False)))
+
+
+TREMBLE = 0.3 * np.random.default_rng(5).normal(size=24)
+STEADY, FLICKER = np.full(24, 0.7), 0.7 - 0.2 * np.random.default_rng(6).random(24)
+
+
+@pytest.mark.parametrize(("sway", "strengths"), [(TREMBLE, STEADY), (0 * TREMBLE, FLICKER)])
+def test_a_line_that_trembles_as_one_in_a_still_picture_is_a_scratch(
+    sway: np.ndarray, strengths: np.ndarray
+) -> None:
+    told = told_scratches(upright(pan(24, 0.0), sway, strengths))
+    assert told[:, 5:85, 70].mean() > 0.9
+    assert not told[:, :, :65].any()
+    assert not told[:, :, 76:].any()
+
+
+STILL_LINES = {
+    "a pole": (0 * TREMBLE, STEADY, 1.0),
+    "a reed that sways on its foot": (TREMBLE, STEADY, 0.0),
+    "a shadow that glides": (np.linspace(0, 3, 24), STEADY, 1.0),
+    "a light that fades in": (0 * TREMBLE, np.linspace(0.4, 0.9, 24), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", STILL_LINES)
+def test_what_stands_sways_glides_or_fades_is_the_pictures_own(name: str) -> None:
+    assert not told_scratches(upright(pan(24, 0.0), *STILL_LINES[name])).any()
+
+
+def test_a_pole_trembles_with_the_camera() -> None:
+    pole = upright(picture(0)[None], np.zeros(1), STEADY[:1])
+    shifts = [np.array([[1, 0, sway], [0, 1, 0]], np.float32) for sway in TREMBLE]
+    frames = np.stack([cv2.warpAffine(pole[0], shift, (WIDTH, HEIGHT)) for shift in shifts])
+    assert not told_scratches(frames).any()
 
 
 def test_dropped_frames_are_counted_where_they_are_gone(film: np.ndarray) -> None:
@@ -271,3 +329,39 @@ def test_damage_depends_on_its_seed_alone_and_is_told(film: np.ndarray, make) ->
     change = np.abs(first.frames.astype(int) - film[kept]).max(-1)
     assert change[whole].max() < damaged.SEEN_LEVELS
     assert first.hole.any() or first.missing.any()
+
+
+@pytest.mark.parametrize("px_per_frame", [0.7, 1.0, 2.5])
+def test_a_pole_goes_with_the_picture(px_per_frame: float) -> None:
+    wide = upright(picture(0)[None], np.full(1, 40.0), STEADY[:1])[0]
+    shifts = [np.array([[1, 0, t * px_per_frame], [0, 1, 0]], np.float32) for t in range(30)]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    frames = [cv2.warpAffine(wide, shift, (WIDTH, HEIGHT), flags=flags) for shift in shifts]
+    assert not told_scratches(np.stack(frames)).any()
+
+
+def test_a_line_at_the_very_side_may_be_the_edge_of_something() -> None:
+    frames = pan(24, 2.0)
+    frames[8:, :, :1] = 15
+    assert not told_scratches(frames).any()
+
+
+def test_a_line_that_a_person_saw_needs_no_proof() -> None:
+    frames, only = line(pan(12, 0.0), 0), Damage(dust=False, glitch=False)
+    assert not told_scratches(frames).any()
+    told = list(damage.found(iter(frames_of(frames)), only, damage.listed("69-71", "column")))
+    assert all(f.kinds == {"scratch"} for f in told)
+    assert holes(told)[:, 10:80, 70].all()
+    assert not holes(told)[:, :, :65].any()
+    beside = list(damage.found(iter(frames_of(frames)), only, frozenset({30})))
+    assert not holes(beside).any()
+
+
+def test_lines_must_be_in_the_film_and_sought() -> None:
+    frames = list(frames_of(pan(3, 0.0)))
+    with pytest.raises(ValueError, match="column 160 is listed, and the film has 160 columns"):
+        list(damage.found(iter(frames), Damage(), frozenset({4, 160})))
+    with pytest.raises(ValueError, match="scratches are not sought"):
+        list(damage.found(iter(frames), NOTHING, frozenset({4})))
+    with pytest.raises(ValueError, match="'x' in '4,x' is no column or run of columns"):
+        damage.listed("4,x", "column")

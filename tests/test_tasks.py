@@ -201,6 +201,17 @@ def test_a_listed_frame_is_made_of_those_around_it(model: Predictor) -> None:
     assert (made[4] - frames[4]).square().mean() < 0.5 * still
 
 
+def test_a_line_that_a_person_saw_is_filled_and_all_else_kept(model: Predictor) -> None:
+    frames = film(8).clone()
+    frames[..., 20] = -0.9
+    made = list(tasks.repair(frames, Damage(), model=model, lines=frozenset({20})))
+    for before, (frame, finding) in zip(frames, made, strict=True):
+        hole = finding.hole.expand_as(frame)
+        assert hole[..., 20].float().mean() > 0.8
+        assert torch.equal(frame[~hole], before[~hole])
+        assert (frame[..., 20] > -0.5).float().mean() > 0.5
+
+
 def test_a_film_with_no_whole_frame_cannot_be_repaired(model: Predictor) -> None:
     with pytest.raises(ValueError, match="No frame of the film is whole"):
         list(tasks.repair(film(3), Damage(), frozenset({0, 1, 2}), model))

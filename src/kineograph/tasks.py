@@ -195,16 +195,18 @@ def repair(
     what: Damage | None = None,
     listed: frozenset[int] = frozenset(),
     model: Predictor | None = None,
+    lines: frozenset[int] = frozenset(),
 ) -> Iterator[tuple[Frame, Finding]]:
     """Frames with their damage made good, and what was wrong with each.
 
     Dropped frames are put back (so the film may become longer), frozen and listed ones are made
     anew from those around them, and scratches, dust and glitches are filled. What is whole comes
-    back bit for bit.
+    back bit for bit. `lines` are columns, in pixels at half the height, in which a scratch runs
+    that could not be proved.
     """
     model = model or weights.load()
     plain, seen = tee(frames)
-    findings = damage.found(seen, what or Damage())
+    findings = damage.found(seen, what or Damage(), lines)
     found = damage.marked(findings, listed) if listed else findings
     return _whole(model, damage.spread(plain, found))
 

@@ -105,6 +105,9 @@ class Repair(Filmed):
     """dropped, frozen, glitch, scratch, dust: by default all are looked for."""
     frames: str | None = None
     """Also make these frames anew, as 12,40-44; the first is 0."""
+    lines: str | None = None
+    """Scratches that are not found by themselves: the columns, in pixels from the left at half the
+    height, as 412,415-418."""
 
 
 @dataclass(frozen=True, kw_only=True)

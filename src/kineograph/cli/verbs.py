@@ -184,9 +184,11 @@ def repair(
     wanted = set(asked.only) or kinds
     what = Damage(**{kind: kind in wanted for kind in kinds})
     numbers = listed(asked.frames) if asked.frames else frozenset[int]()
-    repaired = tasks.repair((f for _, f in frames), what, numbers, model)
+    lines = listed(asked.lines, "column") if asked.lines else frozenset[int]()
+    repaired = tasks.repair((f for _, f in frames), what, numbers, model, lines)
     timed = ((n / film.info.fps, frame) for n, (frame, _) in enumerate(repaired))
-    return _like(film, timed, total), {"sought": sorted(wanted), "listed": sorted(numbers)}
+    recipe = {"sought": sorted(wanted), "listed": sorted(numbers), "lines": sorted(lines)}
+    return _like(film, timed, total), recipe
 
 
 def transfer(

@@ -51,13 +51,19 @@ class Finding:
 
 
 def found(
-    frames: Iterable[Float[Tensor, "3 h w"]], what: Damage | None = None
+    frames: Iterable[Float[Tensor, "3 h w"]],
+    what: Damage | None = None,
+    said: frozenset[int] = frozenset(),
 ) -> Iterator[Finding]:
     """What is wrong with each frame of a film, RGB in [-1, 1]; looks `AHEAD` frames ahead.
 
-    What is not sought costs nothing. ValueError if the frames change size.
+    What is not sought costs nothing. Lines at the columns `said`, pixels at half the height, are
+    scratches without proof. ValueError if the frames change size or have no such column, or if
+    scratches are said and not sought.
     """
     what = what or Damage()
+    if said and not what.scratch:
+        raise ValueError("lines are listed, and scratches are not sought: seek them too")
     measures, for_cuts = tee(seen_of(frames))
     shots = zip(measures, cuts_of(seen.change for seen in for_cuts), strict=True)
     plain, for_time, for_spots, for_lines = tee(shots, 4)
@@ -67,7 +73,7 @@ def found(
         else _each(for_time, timing.Timing())
     )
     where = spots.spots(for_spots) if what.glitch or what.dust else _each(for_spots, None)
-    lines = scratches.scratches(for_lines) if what.scratch else _each(for_lines, None)
+    lines = scratches.scratches(for_lines, said) if what.scratch else _each(for_lines, None)
     for (seen, starts), told, spot, line in zip(plain, when, where, lines, strict=True):
         yield _finding(what, seen, starts, (told, spot, line))
 
@@ -100,14 +106,17 @@ def _each(frames: Iterable[object], answer: Answer) -> Iterator[Answer]:
     return (answer for _ in frames)
 
 
-def listed(text: str) -> frozenset[int]:
-    """The frames of a list such as "12,40-44", the first frame being 0. ValueError if unclear."""
+def listed(text: str, what: str = "frame") -> frozenset[int]:
+    """The frames (or columns) of a list such as "12,40-44", the first being 0.
+
+    ValueError if unclear.
+    """
     numbers: set[int] = set()
     for part in text.split(","):
         match = _SPAN.fullmatch(part.strip())
         if match is None:
             raise ValueError(
-                f"{part.strip()!r} in {text!r} is no frame or run of frames; "
+                f"{part.strip()!r} in {text!r} is no {what} or run of {what}s; "
                 "write numbers and runs, such as 12,40-44"
             )
         first, last = int(match[1]), int(match[2] or match[1])
@@ -117,7 +126,7 @@ def listed(text: str) -> frozenset[int]:
             )
         if last - first >= MOST_LISTED:
             raise ValueError(
-                f"the run {part.strip()!r} has {last - first + 1} frames; "
+                f"the run {part.strip()!r} has {last - first + 1} {what}s; "
                 f"give runs of at most {MOST_LISTED}"
             )
         numbers.update(range(first, last + 1))

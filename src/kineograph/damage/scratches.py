@@ -1,192 +1,204 @@
-"""A scratch is a thin, nearly upright line that stays while the picture does something else.
+"""A scratch is a line that stays in its place while the picture does something else.
 
-Rows are pooled into bands; a line stands out of the brightness on both sides in most of them, for
-some frames (Kokaram 1998). That a line is no part of the picture is proved by one of three: it
-came where there was none in the same shot, it stayed through a cut, or it stayed while the picture
-moved beneath it. So a line that is there from the film's first frame on is told late.
+That a line is no part of the picture is proved by one of four: it came at once where there was
+none in the same shot, and stayed; it stayed through a cut; it stayed while the picture on both
+sides moved beneath it; or it trembled while the picture stood. What is proved later is told of
+the frames before, as far as they are looked at.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int, UInt8
+from jaxtyping import Float32, Int
 
-from kineograph.damage.seen import NUM_BANDS, Mask, Seen, enlarged, odd
+from kineograph.damage import trembling
+from kineograph.damage.lines import (
+    SPAN,
+    THERE,
+    TRACED,
+    Columns,
+    Line,
+    Lines,
+    Scores,
+    drawn,
+    lines,
+    lines_of,
+    near,
+    widened,
+    width_of,
+)
+from kineograph.damage.seen import CELL_PX, Mask, Seen
+from kineograph.damage.trembling import Tremble
 from kineograph.models.cuts import around
 
-AHEAD = 3
-THIN = 0.008
-"""Lines are thinner than this share of the height."""
-ROUGH_PX, ROUGHNESS, NOISE_LEVELS = 41, 1.5, 2.0
-"""A line is told from the texture for so many pixels around, and from noise."""
-LEANS = tuple(0.005 * k for k in range(-3, 4))
-NUM_LONG = 13
-"""So many neighbouring bands, of 24, must show the line."""
-THERE, ABSENT = 0.88, 0.7
-"""Scores above the first are a line, below the second none. Tuned on training shots."""
+LATER = 9
+"""Proof may come so many frames later."""
+AHEAD = SPAN + LATER
+ABSENT, SUDDEN = 0.7, 2
+"""A line that comes had a score below the first so many frames before."""
+STAYED, WANDER = 5, 0.012
+"""It has stayed after so many frames within such a share of the picture's height."""
+LIKE_A_LINE = 0.5
+"""A score above this is a line where a person saw one."""
 PAST = 24
 """A line is forgotten when it was not seen for so many frames."""
-TRACED = 0.4
-"""Evidence above this is the line itself."""
 MOVED_SHARE = 0.02
 """The picture has moved beneath a line by such a share of its width."""
-Evidence = Float32[np.ndarray, "2 bands columns"]
-Scores = Float32[np.ndarray, "2 columns"]
-Lines = Bool[np.ndarray, "2 columns"]
+BESIDE = 3
+"""The picture on each side of a line is so many cells of 8 px. These too were tuned on training
+shots."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Lit:
-    """One frame: its evidence, the same with neighbouring columns allowed, the scores of that."""
+@dataclass(frozen=True)
+class _Followed:
+    """A line from frame to frame, in columns of the bands.
 
-    seen: Seen
-    starts_shot: bool
-    sharp: Evidence
-    wide: Evidence
-    scores: Scores
+    first, middle: where it was, and is. came: for how many frames it has been there since it came
+    at once, or -1. beneath: how far the picture has moved to the right, on its left and right.
+    """
 
-
-def scratches(frames: Iterable[tuple[Seen, bool]]) -> Iterator[Mask]:
-    """The scratches of each frame, told from it and whether it begins a shot; at film size."""
-    proof = None
-    for window, now in around(map(_lit, frames), AHEAD, AHEAD):
-        proof = proof or _unproved(window[now])
-        until, onwards = window[: now + 1], window[now:]
-        evidence = np.maximum(*(np.mean([w.wide for w in part], 0) for part in (until, onwards)))
-        there = _score(_leaning(evidence, window[now].seen.size[0])) > THERE
-        proof = _proof(proof, window[now], there)
-        yield _drawn(window[now], evidence, there & (proof.left > 0))
-
-
-def _lit(frame: tuple[Seen, bool]) -> _Lit:
-    seen, starts_shot = frame
-    sharp = _evidence(seen)
-    wide = np.maximum(sharp, np.maximum(_shifted(sharp, 1), _shifted(sharp, -1)))
-    return _Lit(seen, starts_shot, sharp, wide, _score(_leaning(wide, seen.size[0])))
-
-
-def _evidence(seen: Seen) -> Evidence:
-    """How much each column of each band is a bright or a dark line, 0 to 1."""
-    scale = seen.bands.shape[1] / seen.size[1]
-    width = 2 * int(np.ceil(THIN * seen.size[0] * scale)) + 1
-    rough = odd(ROUGH_PX * max(1.0, seen.bands.shape[1] / 320))
-    found = []
-    for bands in (seen.bands, -seen.bands):
-        opened = cv2.morphologyEx(bands, cv2.MORPH_OPEN, np.ones((1, width), np.uint8))
-        over = bands - opened
-        usual = cv2.blur(over, (rough, 1)) * ROUGHNESS + NOISE_LEVELS
-        found.append(np.minimum(over / usual, 3) / 3)
-    return np.stack(found).astype(np.float32)
-
-
-def _shifted(rows: np.ndarray, by: int) -> np.ndarray:
-    """out[x] = rows[x + by], nothing from beyond the edge."""
-    out = np.zeros_like(rows)
-    width = rows.shape[-1]
-    if abs(by) < width:
-        out[..., max(0, -by) : width - max(0, by)] = rows[..., max(0, by) : width + min(0, by)]
-    return out
-
-
-def _shifts(lean: float, height: int) -> list[int]:
-    """By how many columns a leaning line is away from its middle in each band."""
-    rows = ((np.arange(NUM_BANDS) + 0.5) / NUM_BANDS - 0.5) * height
-    return [round(lean * row) for row in rows]
-
-
-def _leaning(evidence: Evidence, height: int) -> Float32[np.ndarray, "leans 2 bands columns"]:
-    """The evidence along lines of each lean, told by their middles."""
-    return np.stack(
-        [
-            np.stack(
-                [_shifted(evidence[:, k], by) for k, by in enumerate(_shifts(lean, height))], 1
-            )
-            for lean in LEANS
-        ]
-    )
-
-
-def _score(leaning: Float32[np.ndarray, "leans 2 bands columns"]) -> Scores:
-    """The best mean over neighbouring bands, and over leans."""
-    sums = np.cumsum(np.pad(leaning, ((0, 0), (0, 0), (1, 0), (0, 0))), 2)
-    return ((sums[:, :, NUM_LONG:] - sums[:, :, :-NUM_LONG]) / NUM_LONG).max((0, 2))
+    sign: int
+    first: int
+    middle: int
+    came: int = -1
+    beneath: tuple[float, float] = (0.0, 0.0)
+    tremble: Tremble = field(default_factory=Tremble)
 
 
 @dataclass(frozen=True, eq=False)
 class _Proof:
-    """What is known of the line at each column.
+    """What is known after a frame.
 
-    left: for how many frames yet it is taken for proved. lowest: its least score in this shot.
-    moved_px: how far the picture has moved beneath it. before: it was there in the last frame.
+    left: for how many frames yet the line at each column is taken for proved. surely: where it
+    was. scores: those of the last frames of the shot. bands: brightness. followed: the lines.
     """
 
     left: Int[np.ndarray, "2 columns"]
-    lowest: Scores
-    moved_px: Scores
-    before: Lines
+    surely: Columns
+    scores: list[Scores]
+    bands: Float32[np.ndarray, "bands columns"]
+    followed: list[_Followed]
 
 
-def _unproved(lit: _Lit) -> _Proof:
-    none = np.zeros_like(lit.scores)
-    return _Proof(none.astype(int), none + 1, none, none > 0)
+@dataclass(frozen=True, eq=False)
+class _Told:
+    found: Lines
+    proved: Columns
 
 
-def _proof(past: _Proof, lit: _Lit, there: Lines) -> _Proof:
+def scratches(
+    frames: Iterable[tuple[Seen, bool]], said: frozenset[int] = frozenset()
+) -> Iterator[Mask]:
+    """The scratches of each frame, told from it and whether it begins a shot; at film size.
+
+    Lines at the columns `said`, pixels of the film at half its height, need no proof. ValueError
+    where the film has no such column.
+    """
+    for window, now in around(_told(lines(frames)), 0, LATER):
+        proved = window[-1].proved
+        for told in reversed(window[now:-1]):
+            proved = told.proved | (told.found.there & near(proved))
+        found = window[now].found
+        if said:
+            proved |= _said(found, said)
+        yield drawn(found.lit, lines_of(found.lit, found.evidence, proved))
+
+
+def _said(found: Lines, said: frozenset[int]) -> Columns:
+    """Where a person saw a line, and something like one is."""
+    columns, width = found.scores.shape[1], found.lit.seen.size[1]
+    if max(said) >= width:
+        raise ValueError(
+            f"column {max(said)} is listed, and the film has {width} columns, 0 to {width - 1}; "
+            "list only those"
+        )
+    seen = np.zeros_like(found.there)
+    seen[:, [x * columns // width for x in said]] = True
+    return near(seen) & (found.scores > LIKE_A_LINE)
+
+
+def _told(frames: Iterable[Lines]) -> Iterator[_Told]:
+    proof = None
+    for found in frames:
+        proof = _proof(proof or _unproved(found), found)
+        yield _Told(found, found.there & (proof.left > 0))
+
+
+def _unproved(found: Lines) -> _Proof:
+    none = np.zeros_like(found.there)
+    return _Proof(none.astype(int), none, [], found.lit.seen.bands, [])
+
+
+def _proof(past: _Proof, found: Lines) -> _Proof:
     """What is known after another frame, and the lines that seem to be there."""
+    lit, there = found.lit, found.there
     surely = there & (lit.scores > THERE)
-    if lit.starts_shot:
-        stayed = surely & past.before
-        lowest, moved_px = np.ones_like(past.lowest), np.zeros_like(past.moved_px)
-    else:
-        stayed, lowest, moved_px = np.zeros_like(there), past.lowest, past.moved_px
-    columns = lit.scores.shape[1]
-    step = np.abs(lit.seen.steps[..., 0]) * columns / lit.seen.grey.shape[1]
-    moved_px = np.where(_near(there), moved_px + np.float32(np.median(step)), 0)
-    came, overtaken = there & (lowest < ABSENT), there & (moved_px > MOVED_SHARE * columns)
-    left = np.where(stayed | came | overtaken, PAST, np.maximum(past.left - 1, 0))
-    left = np.where(there & _near(left > 0), PAST, left)
-    lowest = np.minimum(lowest, _wide(lit.scores))
-    return _Proof(left, lowest, moved_px.astype(np.float32), _near(surely))
+    scores = [] if lit.starts_shot else past.scores
+    proved = surely & near(past.surely) if lit.starts_shot else np.zeros_like(there)
+    came = surely & (np.min(scores, 0) < ABSENT) if scores else np.zeros_like(there)
+    followed = _followed(past, found, came)
+    for line, known in zip(found.each, followed, strict=True):
+        proved[line.sign, line.columns] |= _is_proved(known, lit.seen)
+    left = np.where(proved, PAST, np.maximum(past.left - 1, 0))
+    left = np.where(there & near(left > 0), PAST, left)
+    scores = [*scores, widened(lit.scores)][-SUDDEN:]
+    return _Proof(left, surely, scores, lit.seen.bands, followed)
 
 
-def _near(columns: Lines) -> Lines:
-    """The columns and two on both sides."""
-    return _wide(columns.astype(np.float32)) > 0
+def _is_proved(line: _Followed, seen: Seen) -> bool:
+    height, width = seen.size
+    columns = seen.bands.shape[1]
+    gone = line.middle - line.first
+    if abs(gone) > max(2.0, WANDER * height * columns / width):
+        return False
+    moved = min(abs(line.beneath[0] - gone), abs(line.beneath[1] - gone))
+    return line.came >= STAYED or moved > MOVED_SHARE * columns or line.tremble.is_proved
 
 
-def _wide(scores: Scores) -> Scores:
-    return np.asarray(cv2.dilate(scores, np.ones((1, 5), np.uint8)))
+def _followed(past: _Proof, found: Lines, came: Columns) -> list[_Followed]:
+    """The lines that are there, with what is known of them; in a new shot, nothing is."""
+    seen, before = found.lit.seen, [] if found.lit.starts_shot else past.followed
+    core = width_of(seen) // 2
+    middles = [line.middle for line in found.each]
+    shaken = trembling.shake(seen.bands, past.bands, middles, core) if before else 0.0
+    followed = []
+    for line in found.each:
+        known = _known(line, before, max(2, core))
+        if known is None:
+            fresh = _Followed(line.sign, line.middle, line.middle)
+        else:
+            place = _place(found, line, core)
+            tremble = trembling.goes_on(known.tremble, seen.bands, past.bands, place, shaken)
+            beneath = _beneath(known.beneath, seen, line.middle)
+            age = known.came + (known.came >= 0)
+            fresh = replace(known, middle=line.middle, came=age, beneath=beneath, tremble=tremble)
+        if came[line.sign, line.columns].any() and fresh.came < 0:
+            fresh = replace(fresh, came=0)
+        followed.append(fresh)
+    return followed
 
 
-def _drawn(lit: _Lit, evidence: Evidence, foreign: Lines) -> Mask:
-    """The pixels of the proved lines, at the size of the film."""
-    lines = np.zeros(lit.sharp.shape[1:], np.uint8)
-    for sign in range(2):
-        places = np.flatnonzero(foreign[sign])
-        for columns in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
-            if len(columns):
-                lines |= _traced(lit, evidence, sign, columns)
-    if not lines.any():
-        return np.zeros(lit.seen.size, bool)
-    rim = np.ones((1, odd(max(3.0, lit.sharp.shape[2] * 3 / 640))), np.uint8)
-    wide = np.asarray(cv2.dilate(lines, rim)) > 0
-    return enlarged(wide, lit.seen.size)
+def _known(line: Line, past: list[_Followed], reach: int) -> _Followed | None:
+    """The same line in the frame before, if it was there within so many columns."""
+    same = [p for p in past if p.sign == line.sign and abs(p.middle - line.middle) <= reach]
+    return min(same, key=lambda p: abs(p.middle - line.middle), default=None)
 
 
-def _traced(
-    lit: _Lit, evidence: Evidence, sign: int, columns: np.ndarray
-) -> UInt8[np.ndarray, "bands columns"]:
-    """Where the frame itself shows the line whose middle is about these columns."""
-    leaning = _leaning(evidence + 0.5 * lit.sharp, lit.seen.size[0])[:, sign]
-    lean = LEANS[int(leaning[..., columns].mean((1, 2)).argmax())]
-    room = np.zeros(lit.sharp.shape[1:], np.uint8)
-    first, last = int(columns[0]) - 1, int(columns[-1]) + 2
-    for row, by in zip(room, _shifts(lean, lit.seen.size[0]), strict=True):
-        row[max(0, first + by) : max(0, last + by)] = 1
-    shown = room * (lit.sharp[sign] > TRACED).astype(np.uint8)
-    there = shown.any(1).astype(np.uint8)[:, None]
-    filled = np.asarray(cv2.morphologyEx(there, cv2.MORPH_CLOSE, np.ones((5, 1), np.uint8)))
-    middles = np.asarray(cv2.dilate(shown, np.ones((5, 1), np.uint8)))
-    return np.where(there > 0, shown, middles * filled).astype(np.uint8)
+def _beneath(past: tuple[float, float], seen: Seen, middle: int) -> tuple[float, float]:
+    """How far the picture has moved on both sides of a column."""
+    scale = seen.bands.shape[1] / seen.grey.shape[1]
+    cell = int(middle / scale / CELL_PX)
+    to_right = -seen.steps[..., 0] * scale
+    left = to_right[:, max(0, cell - BESIDE) : max(1, cell)]
+    right = to_right[:, min(cell + 1, to_right.shape[1] - 1) : cell + 1 + BESIDE]
+    return past[0] + float(np.median(left)), past[1] + float(np.median(right))
+
+
+def _place(found: Lines, line: Line, core: int) -> trembling.Place:
+    """Where the frame itself shows the line."""
+    columns = line.middle + line.shifts
+    wide = found.lit.wide[line.sign]
+    inside = np.clip(columns, 0, wide.shape[1] - 1)
+    rows = np.flatnonzero(wide[np.arange(len(wide)), inside] > TRACED)
+    return trembling.Place(rows, columns[rows], core)

@@ -19,12 +19,14 @@ from kineograph.models.aligned import moved
 from kineograph.models.cuts import around
 
 AHEAD = 2
-DOUBT, DOUBT_PX, ALONE_PX = 3, 15, 9
-"""How much the neighbours' disagreement counts, and over how many of 320 pixels."""
+DOUBT, SEED_DOUBT, DOUBT_PX, ALONE_PX = 3, 4, 15, 9
+"""How much the neighbours' disagreement counts, for all of a spot and for its clearest pixel, and
+over how many of 320 pixels."""
 UNEVEN_PX = 0.5
 """Beside repeated frames, half the motion is wrong: where it is more than this, none are sought."""
-GROWN_LEVELS, SEED_LEVELS = 10, 25
-"""Spots have a pixel beyond the second, and reach to the first."""
+GROWN_LEVELS, SEED_LEVELS = 8, 15
+"""Spots have a pixel beyond the second, and reach to the first. Tuned with the doubts on training
+shots: sure of little beats unsure of much."""
 BLOCK_SHARE, ROW_SHARE, WHOLE_SHARE = 0.003, 0.35, 0.5
 """Larger than the first, of the picture, is a glitch; more of a row than the second spoils the row,
 more of the picture than the last spoils it all."""
@@ -111,10 +113,15 @@ def _told(spikes: _Spikes, others: list[Levels]) -> Spots:
     scale = max(1.0, spikes.beyond.shape[1] / MOTION_PX)
     doubt = _wide(spikes.apart, 3 * scale)
     doubt = cv2.blur(doubt, (odd(DOUBT_PX * scale),) * 2)
-    clear = cv2.subtract(spikes.beyond, cv2.convertScaleAbs(doubt, alpha=DOUBT))
+    clear, seeds = (
+        cv2.subtract(spikes.beyond, cv2.convertScaleAbs(doubt, alpha=alpha))
+        for alpha in (DOUBT, SEED_DOUBT)
+    )
     for other in others:
-        clear = cv2.subtract(clear, _wide(other, ALONE_PX * scale))
-    return _sorted(spikes, np.asarray(clear, np.uint8), others)
+        wide = _wide(other, ALONE_PX * scale)
+        clear, seeds = cv2.subtract(clear, wide), cv2.subtract(seeds, wide)
+    surely = np.asarray(seeds) > SEED_LEVELS
+    return _sorted(spikes, np.asarray(clear, np.uint8), surely, others)
 
 
 def _wide(levels: np.ndarray, width_px: float) -> np.ndarray:
@@ -122,13 +129,13 @@ def _wide(levels: np.ndarray, width_px: float) -> np.ndarray:
     return np.asarray(cv2.dilate(levels, square))
 
 
-def _sorted(spikes: _Spikes, clear: Levels, others: list[Levels]) -> Spots:
-    """Grown spots, without what is found nearby in a neighbour; large ones are glitches."""
+def _sorted(spikes: _Spikes, clear: Levels, seeds: Mask, others: list[Levels]) -> Spots:
+    """Spots about seeds, less what is found nearby in a neighbour; large ones are glitches."""
     grown = (clear > GROWN_LEVELS).astype(np.uint8)
     _, parts, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
     labels = np.asarray(parts, np.int32)
     keep = np.zeros(len(stats), bool)
-    keep[np.unique(labels[clear > SEED_LEVELS])] = True
+    keep[np.unique(labels[seeds])] = True
     keep[0] = False
     scene = _scene(spikes, others)
     largest = sorted(np.flatnonzero(keep), key=lambda k: -stats[k, cv2.CC_STAT_AREA])
