@@ -266,7 +266,7 @@ LESSONS: Mapping[str, Lesson] = {
         RestorerShape(2, 2, (32, 64, 96)),
         13,
         small,
-        1500,
+        2400,
         batch_size=4,
         bias=(-1.0, -1.0),
         faults="invents no detail: very small pictures stay soft",
