@@ -1,0 +1,133 @@
+"""What is learned stays in the one network that learned it, under a name, with what it took."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kineograph import Writer
+from kineograph.cli import main
+from kineograph.data.augment import Frames
+from kineograph.data.clips import ClipSource
+from kineograph.evaluate.baselines import copy_last
+from kineograph.models import ahead, store, weights
+from kineograph.models.net import Kineo
+from kineograph.train import learning
+from kineograph.train.learning import Learning, Plan
+from kineograph.video.levels import frames_of
+from tests_support import TINY_SHAPE, footage
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KINEOGRAPH_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("KINEOGRAPH_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def model() -> Kineo:
+    torch.manual_seed(0)
+    return Kineo(TINY_SHAPE).eval().requires_grad_(False)
+
+
+def source(how: Learning, model: Kineo) -> ClipSource:
+    options = learning.clip_options(learning.lesson_for(how, model), 32)
+    return ClipSource(footage(), [(0, 40)], options)
+
+
+def held_out() -> list[Frames]:
+    return [footage()[20:36, :32, :32].copy()]
+
+
+def planned(run: Path, steps: int) -> Path:
+    """A run that was stopped after its plan was made."""
+    run.mkdir(parents=True)
+    (run / learning.PLAN).write_text(json.dumps(vars(Plan(1, steps, 1.0, 100.0))))
+    return run
+
+
+def test_a_copy_learns_and_says_how_it_went(mine: Path, model: Kineo) -> None:
+    how, heard = Learning(minutes=5.0), []
+    others = {"copy": copy_last}
+    run = planned(mine / "run", 3)
+    learned = learning.learn(model, source(how, model), held_out(), how, run, others, heard.append)
+    assert heard == [learned.plan]
+    assert learned.result.finished
+    assert learned.result.step == 3
+    assert set(learned.decibels) == {"before", "learned", "copy"}
+    assert ahead.NAME not in model.restorers
+    rest = {k: v for k, v in learned.model.state_dict().items() if "restorers" not in k}
+    assert all(torch.equal(v, model.state_dict()[k]) for k, v in rest.items())
+    path = learning.save(learned, "noise", {"data": "1 film"})
+    assert store.names() == ["noise"]
+    again = weights.load("noise")
+    assert isinstance(again, Kineo)
+    assert again.restorers[ahead.NAME].shape == ahead.SHAPE
+    card = weights.card("noise")
+    assert card["steps"] == 3
+    assert card["held_out_decibels"] == learned.decibels
+    assert str(mine) not in json.dumps(card)
+    assert path.stat().st_size > 0
+
+
+def test_what_was_learned_goes_on_being_learned(mine: Path, model: Kineo) -> None:
+    how = Learning(minutes=5.0)
+    run = planned(mine / "run", 2)
+    first = learning.learn(model, source(how, model), [], how, run)
+    further = learning._start(first.model, learning.lesson_for(how, first.model), how)
+    kept = first.model.restorers[ahead.NAME].state_dict()
+    assert all(torch.equal(v, kept[k]) for k, v in further.state_dict().items())
+    anew = learning._start(first.model, learning.lesson_for(how, model), Learning(scratch=True))
+    assert any(not torch.equal(v, kept[k]) for k, v in anew.state_dict().items())
+
+
+def test_too_little_time_is_said_before_the_first_step(mine: Path, model: Kineo) -> None:
+    how = Learning(minutes=0.01)
+    with pytest.raises(ValueError, match=r"give --minutes \d"):
+        learning.learn(model, source(how, model), [], how, mine / "run")
+    assert not (mine / "run").exists()
+
+
+def test_the_plan_is_within_time_and_memory(mine: Path, model: Kineo) -> None:
+    how = Learning(minutes=60.0)
+    lesson = learning.lesson_for(how, model)
+    plan = learning.chosen(
+        learning._start(model, lesson, how), lesson, source(how, model), how, 60.0
+    )
+    assert 1 <= plan.batch_size <= lesson.batch_size
+    assert plan.steps * plan.seconds_a_step <= 59 * 60
+    assert plan.peak_mb > 0
+
+
+def test_a_name_that_is_taken_is_not_learned_over(mine: Path, capsys) -> None:
+    film = mine / "film.mkv"
+    with Writer(film, width=128, height=72, fps=24, quality="exact") as writer:
+        writer.write(frames_of(np.ascontiguousarray(footage())))
+    planned(store.run_folder("noise"), 2)
+    (store.run_folder("noise") / "checkpoints").mkdir()
+    with pytest.raises(SystemExit):
+        main(["learn", str(film), "--name", "noise", "--minutes", "1"])
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_a_film_is_learned_from_the_command_line(mine: Path, capsys) -> None:
+    film = mine / "film.mkv"
+    with Writer(film, width=128, height=72, fps=24, quality="exact") as writer:
+        writer.write(frames_of(np.ascontiguousarray(np.concatenate([footage()] * 3))))
+    planned(store.run_folder("noise"), 2)
+    main(["learn", str(film), "--name", "noise", "--minutes", "5", "--size-px", "32", "--resume"])
+    said = capsys.readouterr().err
+    assert "2 steps of 1 clips" in said
+    assert "learned:" in said
+    assert "dis:" in said
+    assert store.names() == ["noise"]
+    assert film.exists()
+
+
+@pytest.mark.parametrize(("what", "wrong"), [("minutes", 0.0), ("lesson", "flying")])
+def test_what_cannot_be_is_refused(what: str, wrong: object) -> None:
+    with pytest.raises(ValueError, match=str(wrong)):
+        Learning(**{what: wrong})  # pyright: ignore[reportArgumentType]
