@@ -1,0 +1,205 @@
+"""A picture is completed with its own patches: what lies in a hole looks like what lies outside.
+
+Every patch over the hole is to have its like among the known patches (Wexler, Shechtman and Irani,
+2007): search and vote in turn, at one size after another, with texture as part of the likeness
+(Newson et al., 2014, section 3.2), and votes that count less the farther they are from what is
+known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from kineograph.models.aligned import Picture, places, pulled
+from kineograph.models.patch_search import Bank, Found, Queries, Size, bank_of, exact, refined
+from kineograph.models.patches import Matches, heard, queries
+
+Hole = Bool[np.ndarray, "h w"]
+Values = Float[Tensor, "c h w"]
+"""RGB in [-1, 1], and two planes of texture."""
+PATCH_PX, HALF_PX = 7, 3
+SEARCHED_PX, COARSEST_PX, STEP = 160, 20, 0.5
+"""Patches are sought at these short sides, each so much of the next."""
+EXACT_PATCHES = 3000
+"""Up to so many are all compared with all."""
+NUM_EXACT, NUM_REFINED, NUM_TRIES = 10, 4, 4
+NUM_BY_LOOK = 3
+TEXTURE, PLACE = 1.0, 1.0
+"""How much texture counts beside colour, and half the height of the picture beside a colour's
+half range: skies are made of skies."""
+UNLIKE_ANY = 1e4
+"""A component that no patch has: what holds a part of the hole is never the nearest."""
+FAITH, LEAST_FAITH = 0.15, 2e-3
+"""Each so much of the short side away from what is known, a vote counts e times less."""
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A picture at one size, and where it is not known."""
+
+    values: Values
+    hole: Bool[Tensor, "h w"]
+
+
+@torch.inference_mode()
+def completed(picture: Picture, hole: Hole, guess: Picture, seed: int = 0) -> Picture:
+    """The picture with its hole (True) filled, everything else bit for bit.
+
+    `guess` is the picture filled anyhow, smoothly for example; it comes back where no patch of the
+    picture is whole. The same seed gives the same picture.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    values = matches = None
+    level = None
+    for level in levels_of(picture, hole):
+        if _no_source(level.hole):
+            continue
+        if values is None:
+            values = _begun(level, guess)
+        values = F.interpolate(values[None], level.hole.shape, mode="bilinear")[0]
+        values, matches = _solved(level, values, matches, generator)
+    if values is None or matches is None or level is None:
+        return np.where(hole[..., None], guess, picture)
+    made = rearrange((values[:3].clamp(-1, 1) + 1) * 127.5, "c h w -> h w c").round().byte().numpy()
+    if made.shape != picture.shape:
+        made = _pasted(picture, matches)
+    return np.where(hole[..., None], made, picture)
+
+
+def levels_of(picture: Picture, hole: Hole) -> list[Level]:
+    """From coarse to fine."""
+    short = min(hole.shape)
+    ratios = [min(1.0, SEARCHED_PX / short)]
+    while short * ratios[-1] * STEP >= COARSEST_PX:
+        ratios.append(ratios[-1] * STEP)
+    return [_level(picture, hole, ratio) for ratio in reversed(ratios)]
+
+
+def _level(picture: Picture, hole: Hole, ratio: float) -> Level:
+    h, w = hole.shape
+    size = (max(PATCH_PX, round(w * ratio)), max(PATCH_PX, round(h * ratio)))
+    seen = (~hole).astype(np.float32)
+    weight = _averaged(seen, size)
+    colours, rough = picture / np.float32(127.5) - 1, _texture(picture, hole, ratio)
+    shown = [_averaged(planes * seen[..., None], size) for planes in (colours, rough)]
+    small = np.concatenate(shown, -1) / np.maximum(weight, 1e-6)[..., None]
+    values = rearrange(torch.from_numpy(small), "h w c -> c h w").contiguous()
+    return Level(values, torch.from_numpy(weight < 0.5))
+
+
+def _averaged(planes: Float[np.ndarray, "h w *c"], size: tuple[int, int]) -> np.ndarray:
+    return np.asarray(cv2.resize(planes, size, interpolation=cv2.INTER_AREA))
+
+
+def _texture(picture: Picture, hole: Hole, ratio: float) -> Float[np.ndarray, "h w 2"]:
+    """How rough the full picture is around each pixel, across and down, over a patch's width."""
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)).astype(np.float32) / 127.5
+    seen = cv2.erode((~hole).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+    width = (round(PATCH_PX / ratio), round(PATCH_PX / ratio))
+    near = np.maximum(cv2.blur(seen, width), 1e-3)
+    slopes = [cv2.filter2D(grey, -1, np.array(k, np.float32)) for k in ([[-1, 0, 1]], [[-1], [0], [1]])]
+    rough = [cv2.blur(np.abs(slope) * seen, width) / near for slope in slopes]
+    return np.float32(TEXTURE) * np.stack(rough, -1)
+
+
+def _no_source(hole: Bool[Tensor, "h w"]) -> bool:
+    return bool(_spoiled(hole).all())
+
+
+def _spoiled(hole: Bool[Tensor, "h w"]) -> Bool[Tensor, "h2 w2"]:
+    """Of the patch that begins at each pixel, whether a part of it is not known."""
+    return F.max_pool2d(hole[None].float(), PATCH_PX, 1)[0] > 0
+
+
+def _begun(level: Level, guess: Picture) -> Values:
+    h, w = level.hole.shape
+    small = torch.from_numpy(cv2.resize(guess, (w, h), interpolation=cv2.INTER_AREA))
+    colours = rearrange(small, "h w c -> c h w") / 127.5 - 1
+    rough = level.values[3:, ~level.hole].mean(1)
+    return torch.cat([colours, rough[:, None, None].expand(-1, h, w)])
+
+
+def _solved(
+    level: Level, values: Values, matches: Matches | None, generator: torch.Generator
+) -> tuple[Values, Matches]:
+    """Search and vote in turn, at one size."""
+    bank = _bank(level)
+    grid = bank.counts
+    matches = _own(grid) if matches is None else _grown(matches, grid)
+    small, faith = grid[1] * grid[2] <= EXACT_PATCHES, _faith(level.hole)
+    for _ in range(NUM_EXACT if small else NUM_REFINED):
+        values = torch.where(level.hole, values, level.values)
+        asked = _asked(values, level.hole, bank)
+        found = exact(asked, bank, 1) if small else refined(asked, bank, 1, matches, NUM_TRIES, generator)
+        at = asked.cells.unbind(1)
+        matches[at] = found.origins[:, 0]
+        votes = Found(found.origins, faith[at[1:]][:, None])
+        values = heard(_placed(values)[None, None], asked, votes, bank)[0, 0, :-1]
+    return values, matches
+
+
+def _placed(values: Values) -> Float[Tensor, "c2 h w"]:
+    """The planes, and how far down the picture each pixel lies."""
+    down = PLACE * torch.linspace(-1, 1, values.shape[1])
+    return torch.cat([values, down[None, :, None].expand(1, -1, values.shape[2])])
+
+
+def _bank(level: Level) -> Bank:
+    bank = bank_of(_placed(level.values)[None], Size(1, PATCH_PX, PATCH_PX))
+    spoiled = _spoiled(level.hole)[None, ..., None]
+    return replace(bank, features=bank.features.masked_fill(spoiled, UNLIKE_ANY))
+
+
+def _asked(values: Values, hole: Bool[Tensor, "h w"], bank: Bank) -> Queries:
+    """The patches over the hole; all their pixels count alike."""
+    unknown = hole[None, None, None].to(values.dtype)
+    asked = queries(_placed(values)[None, None], unknown, bank, 1, False)
+    ratio, certainty = torch.ones_like(asked.ratio), torch.ones_like(asked.certainty)
+    return replace(asked, ratio=ratio, weighted=asked.features, certainty=certainty)
+
+
+def _faith(hole: Bool[Tensor, "h w"]) -> Float[Tensor, "h2 w2"]:
+    away = cv2.distanceTransform(hole.numpy().astype(np.uint8), cv2.DIST_L2, 5)
+    h, w = (n - 2 * HALF_PX for n in hole.shape)
+    middles = torch.from_numpy(np.asarray(away))[HALF_PX:][:h, HALF_PX : HALF_PX + w]
+    return torch.exp(-middles / (FAITH * min(hole.shape))).clamp(min=LEAST_FAITH)
+
+
+def _own(grid: tuple[int, int, int]) -> Matches:
+    """Each patch of a grid is its own match."""
+    every = torch.cartesian_prod(*(torch.arange(n) for n in grid))
+    return every.unflatten(0, grid)
+
+
+def _grown(matches: Matches, grid: tuple[int, int, int]) -> Matches:
+    """The matches of a smaller picture: whole stretches keep together."""
+    before = torch.tensor(matches.shape[:3])
+    ratio = torch.tensor(grid) / before
+    own = _own(grid)
+    near = (own / ratio).long().minimum(before - 1)
+    away = (matches - _own(tuple(before.tolist())))[near.unbind(-1)]
+    return (own + (away * ratio).round().long()).clamp(min=0).minimum(torch.tensor(grid) - 1)
+
+
+def _pasted(picture: Picture, matches: Matches) -> Picture:
+    """A larger picture, each pixel the mean of what the matches around it show there."""
+    h, w = picture.shape[:2]
+    away = (matches - _own(tuple(matches.shape[:3])))[0, ..., 1:].flip(-1).float().numpy()
+    edge = (HALF_PX,) * 4
+    away = cv2.copyMakeBorder(away, *edge, cv2.BORDER_REPLICATE)
+    ratio = np.array([w / away.shape[1], h / away.shape[0]], np.float32)
+    here, step = places(h, w), max(1, round(float(ratio.min())))
+    total = np.zeros(picture.shape, np.float32)
+    away = np.rint(cv2.resize(away, (w, h), interpolation=cv2.INTER_NEAREST) * ratio)
+    for x in (-step, 0, step):
+        for y in (-step, 0, step):
+            moved = pulled(away, here + np.array([x, y], np.float32))
+            total += pulled(picture, here + moved) * (4 / 9 if x == y == 0 else 5 / 72)
+    return np.rint(total).clip(0, 255).astype(np.uint8)
