@@ -25,7 +25,7 @@ from kineograph.known import Known
 from kineograph.models import aligned, carried, cuts, uncover
 from kineograph.models.aligned import Picture
 from kineograph.models.between import Flows, between, flows_of
-from kineograph.models.imagined import imagined, thick
+from kineograph.models.imagined import Guessed, imagined, thick
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer, Shown
 from kineograph.models.window import Predictor
@@ -34,6 +34,7 @@ from kineograph.video.levels import from_levels, levels
 Frame = Float[Tensor, "3 h w"]
 Hole = Bool[Tensor, "1 h w"]
 Holed = tuple[Frame, Hole]
+Answered = tuple[Frame, uncover.Hole, uncover.Hole]
 LOOK, CHUNK = 24, 16
 """A hole is filled from frames so far before and behind it, so many frames at a time."""
 
@@ -156,8 +157,8 @@ def filled(
     begins = cuts.cuts_of(cuts.changes(_seen(to_see)))
     for shot in _shots(pairs, begins):
         to_imagine, answers = tee(_filled(net, shot))
-        guesses = ((picture_of(answer), never) for answer, never in to_imagine)
-        for (answer, never), made in zip(answers, imagined(guesses, seed), strict=True):
+        guesses = (Guessed(picture_of(answer), hole, never) for answer, hole, never in to_imagine)
+        for (answer, _, never), made in zip(answers, imagined(guesses, seed), strict=True):
             yield torch.where(torch.from_numpy(never), frame_of(made), answer)
 
 
@@ -179,10 +180,8 @@ def _seen(pairs: Iterable[Holed]) -> Iterator[Picture]:
         yield last
 
 
-def _filled(
-    net: Restorer, pairs: Iterable[Holed]
-) -> Iterator[tuple[Frame, Bool[np.ndarray, "h w"]]]:
-    """The frames of one shot, and where their holes are a guess: `LOOK` frames never saw it."""
+def _filled(net: Restorer, pairs: Iterable[Holed]) -> Iterator[Answered]:
+    """The frames of one shot, their holes, and what no frame within `LOOK` saw of them."""
     recent: deque[Holed] = deque()
     done = first = 0
     for pair in pairs:
@@ -196,12 +195,10 @@ def _filled(
     yield from _chunk(net, list(recent), range(done - first, len(recent)))
 
 
-def _chunk(
-    net: Restorer, pairs: list[Holed], wanted: range
-) -> Iterator[tuple[Frame, Bool[np.ndarray, "h w"]]]:
+def _chunk(net: Restorer, pairs: list[Holed], wanted: range) -> Iterator[Answered]:
     holes = [hole[0].numpy() for _, hole in pairs]
     if not any(holes[n].any() for n in wanted):
-        yield from ((pairs[n][0], holes[n]) for n in wanted)
+        yield from ((pairs[n][0], holes[n], holes[n]) for n in wanted)
         return
     pictures = [
         np.where(hole[..., None], 128, picture_of(torch.nan_to_num(frame)))
@@ -211,12 +208,12 @@ def _chunk(
     for n in wanted:
         frame, hole = pairs[n]
         if n not in shown:
-            yield frame, holes[n]
+            yield frame, holes[n], holes[n]
             continue
         made, doubt = shown[n]
         asked = _shown(made[-1], made, doubt, [float(holes[n].mean())], holes[n])
         answer = restored(net, asked, Known(frame[None, None], hole[None, None].to(frame.dtype)))
-        yield answer, thick(holes[n] & (doubt[:-2].min(0) == aligned.UNLIKE))
+        yield answer, holes[n], thick(holes[n] & (doubt[:-2].min(0) == aligned.UNLIKE))
 
 
 def _from_carried(

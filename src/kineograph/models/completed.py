@@ -31,9 +31,12 @@ EXACT_PATCHES = 3000
 """Up to so many are all compared with all."""
 NUM_EXACT, NUM_REFINED, NUM_TRIES = 10, 4, 4
 NUM_BY_LOOK = 3
-TEXTURE, PLACE = 1.0, 1.0
-"""How much texture counts beside colour, and half the height of the picture beside a colour's
-half range: skies are made of skies."""
+TEXTURE, DOWN, ACROSS = 2.0, 0.3, 0.1
+"""How much texture counts beside colour, and half the height and half the width of the picture
+beside half the range of a colour: skies are made of skies, and sides of what is near them."""
+RARITY, APART_PX = 0.3, 5
+"""A patch costs so much of what its nearest like costs, so far away at the coarsest size: what the
+picture holds once, a figure for example, is not shown twice."""
 UNLIKE_ANY = 1e4
 """A component that no patch has: what holds a part of the hole is never the nearest."""
 FAITH, LEAST_FAITH = 0.15, 2e-3
@@ -42,29 +45,34 @@ FAITH, LEAST_FAITH = 0.15, 2e-3
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """A picture at one size, and where it is not known."""
+    """A picture at one size, where it is not known, and where nothing is to be taken from."""
 
     values: Values
     hole: Bool[Tensor, "h w"]
+    shunned: Bool[Tensor, "h w"]
 
 
 @torch.inference_mode()
-def completed(picture: Picture, hole: Hole, guess: Picture, seed: int = 0) -> Picture:
+def completed(
+    picture: Picture, hole: Hole, guess: Picture, seed: int = 0, shunned: Hole | None = None
+) -> Picture:
     """The picture with its hole (True) filled, everything else bit for bit.
 
-    `guess` is the picture filled anyhow, smoothly for example; it comes back where no patch of the
-    picture is whole. The same seed gives the same picture.
+    Nothing is taken from where it is `shunned` (True). `guess` is the picture filled anyhow,
+    smoothly for example; it comes back where no patch of the picture is whole. The same seed gives
+    the same picture.
     """
     generator = torch.Generator().manual_seed(seed)
-    values = matches = None
-    level = None
-    for level in levels_of(picture, hole):
-        if _no_source(level.hole):
+    values = matches = level = rarity = None
+    barred = hole if shunned is None else hole | shunned
+    for level in levels_of(picture, hole, barred):
+        if not level.hole.any() or _spoiled(level.shunned).all():
             continue
-        if values is None:
-            values = _begun(level, guess)
+        if values is None or rarity is None:
+            values, rarity = _begun(level, guess), rarity_of(level)
         values = F.interpolate(values[None], level.hole.shape, mode="bilinear")[0]
-        values, matches = _solved(level, values, matches, generator)
+        values, matches = _solved(level, values, matches, rarity, generator)
+        rarity = torch.zeros_like(rarity)
     if values is None or matches is None or level is None:
         return np.where(hole[..., None], guess, picture)
     made = rearrange((values[:3].clamp(-1, 1) + 1) * 127.5, "c h w -> h w c").round().byte().numpy()
@@ -73,16 +81,16 @@ def completed(picture: Picture, hole: Hole, guess: Picture, seed: int = 0) -> Pi
     return np.where(hole[..., None], made, picture)
 
 
-def levels_of(picture: Picture, hole: Hole) -> list[Level]:
+def levels_of(picture: Picture, hole: Hole, shunned: Hole) -> list[Level]:
     """From coarse to fine."""
     short = min(hole.shape)
     ratios = [min(1.0, SEARCHED_PX / short)]
     while short * ratios[-1] * STEP >= COARSEST_PX:
         ratios.append(ratios[-1] * STEP)
-    return [_level(picture, hole, ratio) for ratio in reversed(ratios)]
+    return [_level(picture, hole, shunned, ratio) for ratio in reversed(ratios)]
 
 
-def _level(picture: Picture, hole: Hole, ratio: float) -> Level:
+def _level(picture: Picture, hole: Hole, shunned: Hole, ratio: float) -> Level:
     h, w = hole.shape
     size = (max(PATCH_PX, round(w * ratio)), max(PATCH_PX, round(h * ratio)))
     seen = (~hole).astype(np.float32)
@@ -91,7 +99,9 @@ def _level(picture: Picture, hole: Hole, ratio: float) -> Level:
     shown = [_averaged(planes * seen[..., None], size) for planes in (colours, rough)]
     small = np.concatenate(shown, -1) / np.maximum(weight, 1e-6)[..., None]
     values = rearrange(torch.from_numpy(small), "h w c -> c h w").contiguous()
-    return Level(values, torch.from_numpy(weight < 0.5))
+    unknown = torch.from_numpy(weight < 0.5)
+    barred = torch.from_numpy(_averaged(shunned.astype(np.float32), size) >= 0.5)
+    return Level(values, unknown, unknown | barred)
 
 
 def _averaged(planes: Float[np.ndarray, "h w *c"], size: tuple[int, int]) -> np.ndarray:
@@ -104,13 +114,11 @@ def _texture(picture: Picture, hole: Hole, ratio: float) -> Float[np.ndarray, "h
     seen = cv2.erode((~hole).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
     width = (round(PATCH_PX / ratio), round(PATCH_PX / ratio))
     near = np.maximum(cv2.blur(seen, width), 1e-3)
-    slopes = [cv2.filter2D(grey, -1, np.array(k, np.float32)) for k in ([[-1, 0, 1]], [[-1], [0], [1]])]
+    slopes = [
+        cv2.filter2D(grey, -1, np.array(k, np.float32)) for k in ([[-1, 0, 1]], [[-1], [0], [1]])
+    ]
     rough = [cv2.blur(np.abs(slope) * seen, width) / near for slope in slopes]
     return np.float32(TEXTURE) * np.stack(rough, -1)
-
-
-def _no_source(hole: Bool[Tensor, "h w"]) -> bool:
-    return bool(_spoiled(hole).all())
 
 
 def _spoiled(hole: Bool[Tensor, "h w"]) -> Bool[Tensor, "h2 w2"]:
@@ -118,7 +126,7 @@ def _spoiled(hole: Bool[Tensor, "h w"]) -> Bool[Tensor, "h2 w2"]:
     return F.max_pool2d(hole[None].float(), PATCH_PX, 1)[0] > 0
 
 
-def _begun(level: Level, guess: Picture) -> Values:
+def _begun(level: Level, guess: Picture) -> Float[Tensor, "c h2 w2"]:
     h, w = level.hole.shape
     small = torch.from_numpy(cv2.resize(guess, (w, h), interpolation=cv2.INTER_AREA))
     colours = rearrange(small, "h w c -> c h w") / 127.5 - 1
@@ -127,34 +135,61 @@ def _begun(level: Level, guess: Picture) -> Values:
 
 
 def _solved(
-    level: Level, values: Values, matches: Matches | None, generator: torch.Generator
-) -> tuple[Values, Matches]:
+    level: Level,
+    values: Values,
+    matches: Matches | None,
+    rarity: Float[Tensor, "h2 w2"],
+    generator: torch.Generator,
+) -> tuple[Values, Int[Tensor, "gt2 gy2 gx2 3"]]:
     """Search and vote in turn, at one size."""
-    bank = _bank(level)
+    bank = _bank(level, rarity)
     grid = bank.counts
     matches = _own(grid) if matches is None else _grown(matches, grid)
     small, faith = grid[1] * grid[2] <= EXACT_PATCHES, _faith(level.hole)
     for _ in range(NUM_EXACT if small else NUM_REFINED):
         values = torch.where(level.hole, values, level.values)
         asked = _asked(values, level.hole, bank)
-        found = exact(asked, bank, 1) if small else refined(asked, bank, 1, matches, NUM_TRIES, generator)
+        found = (
+            exact(asked, bank, 1)
+            if small
+            else refined(asked, bank, 1, matches, NUM_TRIES, generator)
+        )
         at = asked.cells.unbind(1)
         matches[at] = found.origins[:, 0]
         votes = Found(found.origins, faith[at[1:]][:, None])
-        values = heard(_placed(values)[None, None], asked, votes, bank)[0, 0, :-1]
+        values = heard(_placed(values)[None, None], asked, votes, bank)[0, 0, :-2]
     return values, matches
 
 
 def _placed(values: Values) -> Float[Tensor, "c2 h w"]:
-    """The planes, and how far down the picture each pixel lies."""
-    down = PLACE * torch.linspace(-1, 1, values.shape[1])
-    return torch.cat([values, down[None, :, None].expand(1, -1, values.shape[2])])
+    """The planes, and how far down and across the picture each pixel lies."""
+    _, h, w = values.shape
+    down, across = torch.linspace(-DOWN, DOWN, h), torch.linspace(-ACROSS, ACROSS, w)
+    return torch.cat([values, torch.stack(torch.meshgrid(down, across, indexing="ij"))])
 
 
-def _bank(level: Level) -> Bank:
+def rarity_of(level: Level) -> Float[Tensor, "h2 w2"]:
+    """Of each known patch, how far its nearest like is (squared), not counting its neighbours."""
     bank = bank_of(_placed(level.values)[None], Size(1, PATCH_PX, PATCH_PX))
-    spoiled = _spoiled(level.hole)[None, ..., None]
-    return replace(bank, features=bank.features.masked_fill(spoiled, UNLIKE_ANY))
+    looks, (_, h, w) = bank.features.flatten(0, 2), bank.counts
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    at = torch.stack([y, x], -1).flatten(0, 1).float()
+    spoiled = _spoiled(level.shunned).flatten()
+    apart = torch.cdist(looks, looks).square()
+    near = torch.cdist(at, at, p=torch.inf) < APART_PX
+    rarity = apart.masked_fill(near | spoiled, torch.inf).min(1).values
+    rarity = rarity.masked_fill(spoiled | rarity.isinf(), 0)
+    return rarity.unflatten(0, (h, w))
+
+
+def _bank(level: Level, rarity: Float[Tensor, "h3 w3"]) -> Bank:
+    """The known patches, and as one more component what each costs."""
+    bank = bank_of(_placed(level.values)[None], Size(1, PATCH_PX, PATCH_PX))
+    spoiled = _spoiled(level.shunned)
+    costs = F.interpolate(rarity[None, None], spoiled.shape, mode="bilinear")[0]
+    features = torch.cat([bank.features, (RARITY * costs[..., None]).sqrt()], -1)
+    features = features.masked_fill(spoiled[None, ..., None], UNLIKE_ANY)
+    return replace(bank, basis=F.pad(bank.basis, (0,) * 9 + (1,)), features=features)
 
 
 def _asked(values: Values, hole: Bool[Tensor, "h w"], bank: Bank) -> Queries:
@@ -172,28 +207,27 @@ def _faith(hole: Bool[Tensor, "h w"]) -> Float[Tensor, "h2 w2"]:
     return torch.exp(-middles / (FAITH * min(hole.shape))).clamp(min=LEAST_FAITH)
 
 
-def _own(grid: tuple[int, int, int]) -> Matches:
+def _own(grid: Sequence[int]) -> Matches:
     """Each patch of a grid is its own match."""
     every = torch.cartesian_prod(*(torch.arange(n) for n in grid))
-    return every.unflatten(0, grid)
+    return every.unflatten(0, tuple(grid))
 
 
-def _grown(matches: Matches, grid: tuple[int, int, int]) -> Matches:
+def _grown(matches: Matches, grid: tuple[int, int, int]) -> Int[Tensor, "gt2 gy2 gx2 3"]:
     """The matches of a smaller picture: whole stretches keep together."""
     before = torch.tensor(matches.shape[:3])
     ratio = torch.tensor(grid) / before
     own = _own(grid)
     near = (own / ratio).long().minimum(before - 1)
-    away = (matches - _own(tuple(before.tolist())))[near.unbind(-1)]
+    away = (matches - _own(matches.shape[:3]))[near.unbind(-1)]
     return (own + (away * ratio).round().long()).clamp(min=0).minimum(torch.tensor(grid) - 1)
 
 
 def _pasted(picture: Picture, matches: Matches) -> Picture:
     """A larger picture, each pixel the mean of what the matches around it show there."""
     h, w = picture.shape[:2]
-    away = (matches - _own(tuple(matches.shape[:3])))[0, ..., 1:].flip(-1).float().numpy()
-    edge = (HALF_PX,) * 4
-    away = cv2.copyMakeBorder(away, *edge, cv2.BORDER_REPLICATE)
+    away = (matches - _own(matches.shape[:3]))[0, ..., 1:].flip(-1).float().numpy()
+    away = np.pad(away, ((HALF_PX, HALF_PX), (HALF_PX, HALF_PX), (0, 0)), mode="edge")
     ratio = np.array([w / away.shape[1], h / away.shape[0]], np.float32)
     here, step = places(h, w), max(1, round(float(ratio.min())))
     total = np.zeros(picture.shape, np.float32)

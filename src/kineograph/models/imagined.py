@@ -4,8 +4,9 @@ The picture lies on a larger canvas, so that what comes in from its sides was im
 not colours, are followed (`uncover.Trace`): nothing is softened on the way, however long it is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from kineograph.models.aligned import QUICK, Picture, places, pulled, small_grey
 from kineograph.models.completed import completed
+from kineograph.models.cuts import around
 from kineograph.models.motion import dense_inverse_search
 from kineograph.models.uncover import Trace, followed, hidden_from, spread, trusted
 
@@ -27,19 +29,33 @@ NEAR = 0.25
 """Motion counts by how near it is to what is imagined, e times less after so much of the side."""
 NUM_FITS = 8
 LEAST_PX = 0.1
+NUM_AROUND, ALONE_PX, CLOSED_PX, RIM_PX = 6, 1.0, 6, 3
+"""What moves otherwise than the picture, by so much in so many frames, is not made twice."""
+MOST_LIVELY = 0.6
 
 
 def thick(hole: Hole) -> Hole:
     """The hole without its thin parts; the sides of the picture do not make it thin."""
     width = 2 * round(THIN * min(hole.shape)) + 1
     square = np.ones((width, width), np.uint8)
-    wide = cv2.copyMakeBorder(hole.astype(np.uint8), *(width,) * 4, cv2.BORDER_REPLICATE)
+    wide = np.pad(hole, width, mode="edge").astype(np.uint8)
     return cv2.morphologyEx(wide, cv2.MORPH_OPEN, square)[width:-width, width:-width] > 0
+
+
+class Guessed(NamedTuple):
+    """A frame whose hole (True) is filled somehow, and what of the hole was never in sight."""
+
+    picture: Picture
+    hole: Hole
+    never: Hole
 
 
 @dataclass
 class Memory:
-    """A canvas as it was last: what it shows, where that was in sight, and pictures of then."""
+    """A canvas as it was last: where each place was known or imagined, and pictures of then.
+
+    What was made of other frames' sight is not remembered: a figure may have run into the hole.
+    """
 
     margin: int
     number: int = -1
@@ -49,48 +65,80 @@ class Memory:
     hole: Hole | None = None
 
 
-def imagined(pictures: Iterable[tuple[Picture, Hole]], seed: int = 0) -> Iterator[Picture]:
-    """Pictures of one shot with their holes (True) imagined; everything else bit for bit.
+def imagined(frames: Iterable[Guessed], seed: int = 0) -> Iterator[Picture]:
+    """Frames of one shot, what was never seen of them imagined; everything else bit for bit.
 
-    In the holes they are a first guess, smooth for example.
+    Looks 6 frames ahead for what moves by itself.
     """
     memory: Memory | None = None
-    for picture, hole in pictures:
-        memory = memory or Memory(round(MARGIN * max(hole.shape)))
-        yield _next(memory, picture, hole, seed)
+    for window, now in around(frames, NUM_AROUND, NUM_AROUND):
+        memory = memory or Memory(round(MARGIN * max(window[now].hole.shape)))
+        yield _next(memory, window, now, seed)
 
 
-def _next(memory: Memory, picture: Picture, hole: Hole, seed: int) -> Picture:
-    m = memory.margin
-    canvas = cv2.copyMakeBorder(picture, m, m, m, m, cv2.BORDER_REPLICATE)
-    unknown = cv2.copyMakeBorder(hole.astype(np.uint8), m, m, m, m, cv2.BORDER_CONSTANT, value=1) > 0
-    inner = slice(m, m + hole.shape[0]), slice(m, m + hole.shape[1])
-    grey = small_grey(picture)
+def _next(memory: Memory, window: Sequence[Guessed], now: int, seed: int) -> Picture:
+    """The frame, and the canvas one frame on."""
+    frame, m = window[now], memory.margin
+    h, w = frame.hole.shape
+    inner, unknown = (slice(m, m + h), slice(m, m + w)), _border(frame.hole, m, True)
+    canvas = _wide(frame.picture, m)
     memory.number += 1
     trace = Trace.of(memory.number, unknown)
+    grey = small_grey(frame.picture)
     if memory.trace is not None:
-        motion = _motion(memory, grey, hole, unknown.shape)
+        motion = _motion(memory, grey, frame.hole, (h + 2 * m, w + 2 * m))
         trace = followed(memory.trace, motion, memory.number, unknown)
-    _read(memory, trace, canvas, unknown)
-    missing = trace.frame < 0
+        _read(memory, trace, canvas, unknown)
+    blank = _border(frame.never, m, True)
+    missing = blank & (trace.frame < 0)
     if missing[inner].any():
-        wanted = _wanted(missing, inner, m)
-        canvas = _completed(canvas, missing, wanted, seed)
+        wanted = missing & _near(_border(missing[inner], m, False), m)
+        context = np.where((unknown & ~blank)[..., None], _wide(frame.picture, m), canvas)
+        made = _completed(context, missing, wanted, _border(lively(window, now), m, False), seed)
+        canvas = np.where(wanted[..., None], made, canvas)
         trace.frame[wanted], trace.at[wanted] = memory.number, places(*unknown.shape)[wanted]
     _kept(memory, trace, canvas)
-    memory.grey, memory.hole = small_grey(canvas[inner]), hole
-    return np.where(hole[..., None], canvas[inner], picture)
+    memory.grey, memory.hole = grey, frame.hole
+    return np.where(frame.never[..., None], canvas[inner], frame.picture)
 
 
-def _wanted(missing: Hole, inner: tuple[slice, slice], margin: int) -> Hole:
-    """What is missing in the picture, and around that in the margin."""
-    visible = np.zeros(missing.shape, np.uint8)
-    visible[inner] = missing[inner]
-    width = 2 * margin + 1
-    return missing & (cv2.dilate(visible, np.ones((width, width), np.uint8)) > 0)
+def _border(hole: Hole, margin: int, value: bool) -> Bool[np.ndarray, "h2 w2"]:
+    return np.pad(hole, margin, constant_values=value)
 
 
-def _completed(canvas: Picture, missing: Hole, wanted: Hole, seed: int) -> Picture:
+def lively(window: Sequence[Guessed], now: int) -> Hole:
+    """What moves by itself in a frame, seen from the first and the last frame of a window.
+
+    Nowhere, if most does: then it is the picture itself that lives.
+    """
+    grey, hole = small_grey(window[now].picture), window[now].hole
+    found = np.zeros(grey.shape, np.uint8)
+    hidden = hidden_from(hole, grey.shape)
+    for other in (window[0], window[-1]):
+        motion = dense_inverse_search(grey, small_grey(other.picture), QUICK)
+        fit = similarity(motion, hidden | hidden_from(other.hole, grey.shape))
+        alone = np.hypot(*np.moveaxis(motion - _field(fit, places(*grey.shape)), -1, 0))
+        found |= (alone > ALONE_PX).astype(np.uint8)
+    found = cv2.morphologyEx(found, cv2.MORPH_CLOSE, _square(CLOSED_PX))
+    found = cv2.dilate(found, _square(RIM_PX)) * ~hidden
+    if found.sum() > MOST_LIVELY * (~hidden).sum():
+        return np.zeros_like(hole)
+    return cv2.resize(found, hole.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _square(half_px: int) -> UInt8[np.ndarray, "n n"]:
+    return np.ones((2 * half_px + 1, 2 * half_px + 1), np.uint8)
+
+
+def _wide(picture: Picture, margin: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+    return np.pad(picture, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+
+
+def _near(hole: Hole, margin: int) -> Hole:
+    return cv2.dilate(hole.astype(np.uint8), _square(margin)) > 0
+
+
+def _completed(canvas: Picture, missing: Hole, wanted: Hole, shunned: Hole, seed: int) -> Picture:
     """The canvas with what is wanted; from the smallest frame around that and what is known."""
     rows, columns = (np.flatnonzero((wanted | ~missing).any(axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
@@ -99,7 +147,7 @@ def _completed(canvas: Picture, missing: Hole, wanted: Hole, seed: int) -> Pictu
         return canvas
     guess = np.rint(spread(canvas[box], hole)).clip(0, 255).astype(np.uint8)
     made = canvas.copy()
-    made[box] = completed(canvas[box], hole, guess, seed)
+    made[box] = completed(canvas[box], hole, guess, seed, shunned[box])
     return made
 
 
@@ -124,8 +172,8 @@ def _kept(memory: Memory, trace: Trace, canvas: Picture) -> None:
 
 
 def _motion(
-    memory: Memory, grey: UInt8[np.ndarray, "h2 w2"], hole: Hole, size: tuple[int, ...]
-) -> Float[np.ndarray, "h w 2"]:
+    memory: Memory, grey: UInt8[np.ndarray, "h2 w2"], hole: Hole, size: tuple[int, int]
+) -> Float[np.ndarray, "h3 w3 2"]:
     """Motion of the canvas to the one before: moved, turned and enlarged as a whole."""
     assert memory.grey is not None
     assert memory.hole is not None
@@ -133,11 +181,17 @@ def _motion(
     hidden = hidden_from(hole | memory.hole, grey.shape)
     ratio = np.array(hole.shape, np.float32) / np.array(grey.shape, np.float32)
     fit = similarity(motion, hidden)
-    at = (places(*size) - memory.margin) / ratio[::-1]
+    at = (places(size[0], size[1]) - memory.margin) / ratio[::-1]
+    return _field(fit, at) * ratio[::-1]
+
+
+def _field(
+    fit: Float[np.ndarray, "4"], at: Float[np.ndarray, "h w 2"]
+) -> Float[np.ndarray, "h w 2"]:
+    """The motion of `similarity` at places (x, y)."""
+    a, c, across, down = fit.astype(np.float32)
     x, y = at[..., 0], at[..., 1]
-    a, c, across, down = fit
-    moved = np.stack([a * x - c * y + across, c * x + a * y + down], -1)
-    return (moved * ratio[::-1]).astype(np.float32)
+    return np.stack([a * x - c * y + across, c * x + a * y + down], -1)
 
 
 def similarity(motion: Float[np.ndarray, "h w 2"], hidden: Hole) -> Float[np.ndarray, "4"]:

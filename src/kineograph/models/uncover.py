@@ -176,7 +176,7 @@ def moved(
     return found
 
 
-def hidden_from(hole: Hole, size: tuple[int, ...]) -> Hole:
+def hidden_from(hole: Hole, size: tuple[int, ...]) -> Bool[np.ndarray, "h2 w2"]:
     """Where motion on a smaller picture cannot be believed."""
     small = cv2.resize(hole.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA)
     width = 2 * RIM_PX + 1
