@@ -156,5 +156,14 @@ def test_a_similarity_is_found_among_figures() -> None:
     assert np.allclose(found, [0.01, 0.02, 3, -1], atol=0.02)
 
 
+def test_amid_a_picture_the_guess_is_heard_too() -> None:
+    picture, hole = stones(), np.zeros((HEIGHT, WIDTH), bool)
+    hole[20:44, 30:60] = True
+    amid = next(imagined(guessed([picture], hole)))
+    soft = softly(picture, hole)
+    assert roughness(soft, hole) < roughness(amid, hole) < 0.7 * roughness(picture, hole)
+    assert np.array_equal(amid[~hole], picture[~hole])
+
+
 def together(frames) -> Tensor:
     return torch.stack(list(frames))

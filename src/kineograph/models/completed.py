@@ -34,6 +34,8 @@ NUM_BY_LOOK = 3
 TEXTURE, DOWN, ACROSS = 2.0, 0.3, 0.1
 """How much texture counts beside colour, and half the height and half the width of the picture
 beside half the range of a colour: skies are made of skies, and sides of what is near them."""
+OPEN = 3.0
+"""So much more do places count for a hole that is open to a side, and held by less around it."""
 RARITY, APART_PX = 0.3, 5
 """A patch costs so much of what its nearest like costs, so far away at the coarsest size: what the
 picture holds once, a figure for example, is not shown twice."""
@@ -45,11 +47,16 @@ FAITH, LEAST_FAITH = 0.15, 2e-3
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """A picture at one size, where it is not known, and where nothing is to be taken from."""
+    """A picture at one size, where it is not known, and where nothing is to be taken from.
 
-    values: Values
+    The values are RGB in [-1, 1] and two planes of texture.
+    """
+
+    values: Float[Tensor, "c h w"]
     hole: Bool[Tensor, "h w"]
     shunned: Bool[Tensor, "h w"]
+    places: Float[Tensor, "2 h w"]
+    """How far down and across the picture each pixel lies, as far as that counts."""
 
 
 @torch.inference_mode()
@@ -101,7 +108,13 @@ def _level(picture: Picture, hole: Hole, shunned: Hole, ratio: float) -> Level:
     values = rearrange(torch.from_numpy(small), "h w c -> c h w").contiguous()
     unknown = torch.from_numpy(weight < 0.5)
     barred = torch.from_numpy(_averaged(shunned.astype(np.float32), size) >= 0.5)
-    return Level(values, unknown, unknown | barred)
+    place = _places(size[1], size[0], reaches_edge(hole))
+    return Level(values, unknown, unknown | barred, place)
+
+
+def reaches_edge(hole: Hole) -> bool:
+    """Whether the hole is open to a side of the picture."""
+    return bool(hole[[0, -1]].any() or hole[:, [0, -1]].any())
 
 
 def _averaged(planes: Float[np.ndarray, "h w *c"], size: tuple[int, int]) -> np.ndarray:
@@ -148,7 +161,7 @@ def _solved(
     small, faith = grid[1] * grid[2] <= EXACT_PATCHES, _faith(level.hole)
     for _ in range(NUM_EXACT if small else NUM_REFINED):
         values = torch.where(level.hole, values, level.values)
-        asked = _asked(values, level.hole, bank)
+        asked = _asked(values, level, bank)
         found = (
             exact(asked, bank, 1)
             if small
@@ -157,20 +170,22 @@ def _solved(
         at = asked.cells.unbind(1)
         matches[at] = found.origins[:, 0]
         votes = Found(found.origins, faith[at[1:]][:, None])
-        values = heard(_placed(values)[None, None], asked, votes, bank)[0, 0, :-2]
+        values = heard(_placed(values, level)[None, None], asked, votes, bank)[0, 0, :-2]
     return values, matches
 
 
-def _placed(values: Values) -> Float[Tensor, "c2 h w"]:
-    """The planes, and how far down and across the picture each pixel lies."""
-    _, h, w = values.shape
-    down, across = torch.linspace(-DOWN, DOWN, h), torch.linspace(-ACROSS, ACROSS, w)
-    return torch.cat([values, torch.stack(torch.meshgrid(down, across, indexing="ij"))])
+def _placed(values: Values, level: Level) -> Float[Tensor, "c2 h w"]:
+    return torch.cat([values, level.places])
+
+
+def _places(height: int, width: int, is_open: bool) -> Float[Tensor, "2 h w"]:
+    down, across = torch.linspace(-DOWN, DOWN, height), torch.linspace(-ACROSS, ACROSS, width)
+    return (OPEN if is_open else 1.0) * torch.stack(torch.meshgrid(down, across, indexing="ij"))
 
 
 def rarity_of(level: Level) -> Float[Tensor, "h2 w2"]:
     """Of each known patch, how far its nearest like is (squared), not counting its neighbours."""
-    bank = bank_of(_placed(level.values)[None], Size(1, PATCH_PX, PATCH_PX))
+    bank = bank_of(_placed(level.values, level)[None], Size(1, PATCH_PX, PATCH_PX))
     looks, (_, h, w) = bank.features.flatten(0, 2), bank.counts
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     at = torch.stack([y, x], -1).flatten(0, 1).float()
@@ -184,7 +199,7 @@ def rarity_of(level: Level) -> Float[Tensor, "h2 w2"]:
 
 def _bank(level: Level, rarity: Float[Tensor, "h3 w3"]) -> Bank:
     """The known patches, and as one more component what each costs."""
-    bank = bank_of(_placed(level.values)[None], Size(1, PATCH_PX, PATCH_PX))
+    bank = bank_of(_placed(level.values, level)[None], Size(1, PATCH_PX, PATCH_PX))
     spoiled = _spoiled(level.shunned)
     costs = F.interpolate(rarity[None, None], spoiled.shape, mode="bilinear")[0]
     features = torch.cat([bank.features, (RARITY * costs[..., None]).sqrt()], -1)
@@ -192,10 +207,10 @@ def _bank(level: Level, rarity: Float[Tensor, "h3 w3"]) -> Bank:
     return replace(bank, basis=F.pad(bank.basis, (0,) * 9 + (1,)), features=features)
 
 
-def _asked(values: Values, hole: Bool[Tensor, "h w"], bank: Bank) -> Queries:
+def _asked(values: Values, level: Level, bank: Bank) -> Queries:
     """The patches over the hole; all their pixels count alike."""
-    unknown = hole[None, None, None].to(values.dtype)
-    asked = queries(_placed(values)[None, None], unknown, bank, 1, False)
+    unknown = level.hole[None, None, None].to(values.dtype)
+    asked = queries(_placed(values, level)[None, None], unknown, bank, 1, False)
     ratio, certainty = torch.ones_like(asked.ratio), torch.ones_like(asked.certainty)
     return replace(asked, ratio=ratio, weighted=asked.features, certainty=certainty)
 

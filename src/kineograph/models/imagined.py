@@ -32,6 +32,9 @@ LEAST_PX = 0.1
 NUM_AROUND, ALONE_PX, CLOSED_PX, RIM_PX = 6, 1.0, 6, 3
 """What moves otherwise than the picture, by so much in so many frames, is not made twice."""
 MOST_LIVELY = 0.6
+AMID = 0.5
+"""Tuned on watched shots: at 0, 0.25, 0.5, 0.75 and 1 the bench's holes have 22.91, 23.06, 22.94,
+22.57 and 22.00 dB, and ST-LPIPS of 0.0524, 0.0485, 0.0467, 0.0464 and 0.0473."""
 
 
 def thick(hole: Hole) -> Hole:
@@ -99,7 +102,22 @@ def _next(memory: Memory, window: Sequence[Guessed], now: int, seed: int) -> Pic
         trace.frame[wanted], trace.at[wanted] = memory.number, places(*unknown.shape)[wanted]
     _kept(memory, trace, canvas)
     memory.grey, memory.hole = grey, frame.hole
-    return np.where(frame.never[..., None], canvas[inner], frame.picture)
+    share = _share(frame.never)[..., None]
+    return np.rint(
+        frame.picture + share * (canvas[inner].astype(np.float32) - frame.picture)
+    ).astype(np.uint8)
+
+
+def _share(never: Hole) -> Float[np.ndarray, "h w"]:
+    """All of what is imagined at the picture's sides; amid it, so much that on average it is right.
+
+    There the guess, the mean of what may be, is held from all around, and often better.
+    """
+    count, parts = cv2.connectedComponents(never.astype(np.uint8))
+    rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    shares = np.full(count, AMID, np.float32)
+    shares[rim], shares[0] = 1, 0
+    return shares[parts]
 
 
 def _border(hole: Hole, margin: int, value: bool) -> Bool[np.ndarray, "h2 w2"]:
@@ -142,12 +160,12 @@ def _completed(canvas: Picture, missing: Hole, wanted: Hole, shunned: Hole, seed
     """The canvas with what is wanted; from the smallest frame around that and what is known."""
     rows, columns = (np.flatnonzero((wanted | ~missing).any(axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    hole = missing[box]
-    if hole.all():
+    if missing[box].all():
         return canvas
-    guess = np.rint(spread(canvas[box], hole)).clip(0, 255).astype(np.uint8)
+    guess = np.rint(spread(canvas[box], missing[box])).clip(0, 255).astype(np.uint8)
+    barred = shunned[box] | missing[box]
     made = canvas.copy()
-    made[box] = completed(canvas[box], hole, guess, seed, shunned[box])
+    made[box] = completed(guess, wanted[box], guess, seed, barred)
     return made
 
 
