@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kineograph import tasks
 from kineograph.models import weights
+from kineograph.models.aligned import places, read_at
 from kineograph.models.completed import completed
 from kineograph.models.imagined import Guessed, imagined, similarity, thick
 from kineograph.models.uncover import spread
@@ -146,6 +147,19 @@ def test_thin_holes_are_none_of_it() -> None:
     hole[:, 40:43], hole[20:60, 60:90] = True, True
     assert not thick(hole)[:, 40:43].any()
     assert thick(hole)[25:55, 65:85].all()
+
+
+def test_more_places_are_read_than_fit_a_row() -> None:
+    picture = stones()
+    at = np.tile(places(HEIGHT, WIDTH).reshape(-1, 2), (12, 1))
+    assert len(at) > 2**15
+    assert np.array_equal(read_at(picture, at), np.tile(picture.reshape(-1, 3), (12, 1)))
+
+
+def test_a_crack_in_a_large_picture_costs_little_memory() -> None:
+    picture, hole = stones(160, 260), np.zeros((160, 260), bool)
+    hole[80:83, 100:103] = True
+    assert np.array_equal(completed(picture, hole, picture)[~hole], picture[~hole])
 
 
 def test_a_similarity_is_found_among_figures() -> None:

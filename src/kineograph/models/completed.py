@@ -184,9 +184,14 @@ def _places(height: int, width: int, is_open: bool) -> Float[Tensor, "2 h w"]:
 
 
 def rarity_of(level: Level) -> Float[Tensor, "h2 w2"]:
-    """Of each known patch, how far its nearest like is (squared), not counting its neighbours."""
+    """Of each known patch, how far its nearest like is (squared), not counting its neighbours.
+
+    None is rare where there are too many to be compared.
+    """
     bank = bank_of(_placed(level.values, level)[None], Size(1, PATCH_PX, PATCH_PX))
     looks, (_, h, w) = bank.features.flatten(0, 2), bank.counts
+    if len(looks) > EXACT_PATCHES:
+        return torch.zeros(h, w)
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     at = torch.stack([y, x], -1).flatten(0, 1).float()
     spoiled = _spoiled(level.shunned).flatten()
@@ -239,16 +244,16 @@ def _grown(matches: Matches, grid: tuple[int, int, int]) -> Int[Tensor, "gt2 gy2
 
 
 def _pasted(picture: Picture, matches: Matches) -> Picture:
-    """A larger picture, each pixel the mean of what the matches around it show there."""
+    """A larger picture: each pixel hears the four matches around it, the nearer the more."""
     h, w = picture.shape[:2]
     away = (matches - _own(matches.shape[:3]))[0, ..., 1:].flip(-1).float().numpy()
     away = np.pad(away, ((HALF_PX, HALF_PX), (HALF_PX, HALF_PX), (0, 0)), mode="edge")
     ratio = np.array([w / away.shape[1], h / away.shape[0]], np.float32)
-    here, step = places(h, w), max(1, round(float(ratio.min())))
+    away, here = np.rint(away * ratio), places(h, w)
+    cell = (here + 0.5) / ratio - 0.5
+    first = np.floor(cell)
     total = np.zeros(picture.shape, np.float32)
-    away = np.rint(cv2.resize(away, (w, h), interpolation=cv2.INTER_NEAREST) * ratio)
-    for x in (-step, 0, step):
-        for y in (-step, 0, step):
-            moved = pulled(away, here + np.array([x, y], np.float32))
-            total += pulled(picture, here + moved) * (4 / 9 if x == y == 0 else 5 / 72)
+    for corner in np.float32([[0, 0], [0, 1], [1, 0], [1, 1]]):
+        share = np.abs(1 - corner - (cell - first)).prod(-1, keepdims=True)
+        total += share * pulled(picture, here + pulled(away, first + corner))
     return np.rint(total).clip(0, 255).astype(np.uint8)

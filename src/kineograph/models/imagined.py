@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from kineograph.models.aligned import QUICK, Picture, places, pulled, small_grey
+from kineograph.models.aligned import QUICK, Picture, places, read_at, small_grey
 from kineograph.models.completed import completed
 from kineograph.models.cuts import around
 from kineograph.models.motion import dense_inverse_search
@@ -165,7 +165,8 @@ def _completed(canvas: Picture, missing: Hole, wanted: Hole, shunned: Hole, seed
     guess = np.rint(spread(canvas[box], missing[box])).clip(0, 255).astype(np.uint8)
     barred = shunned[box] | missing[box]
     made = canvas.copy()
-    made[box] = completed(guess, wanted[box], guess, seed, barred)
+    worth = thick(wanted[box]).any()
+    made[box] = completed(guess, wanted[box], guess, seed, barred) if worth else guess
     return made
 
 
@@ -175,8 +176,7 @@ def _read(memory: Memory, trace: Trace, canvas: Picture, unknown: Hole) -> None:
     source, at = trace.frame[y, x], trace.at[y, x]
     for number in np.unique(source):
         here = source == number
-        found = pulled(memory.keys[int(number)], at[here][None], sharp=True)
-        canvas[y[here], x[here]] = found[0]
+        canvas[y[here], x[here]] = read_at(memory.keys[int(number)], at[here], sharp=True)
 
 
 def _kept(memory: Memory, trace: Trace, canvas: Picture) -> None:

@@ -19,6 +19,7 @@ from kineograph.models.aligned import (
     enlarged_motion,
     places,
     pulled,
+    read_at,
     small_grey,
 )
 from kineograph.models.motion import dense_inverse_search
@@ -196,7 +197,7 @@ def read(
     y, x, source, at = y[found], x[found], source[found], at[found]
     for n in np.unique(source):
         here = source == n
-        made[y[here], x[here]] = pulled(frames[n], at[here][None])[0]
+        made[y[here], x[here]] = read_at(frames[n], at[here])
     return made, _doubt(age)
 
 
