@@ -7,7 +7,8 @@ back bit for bit, since the kernel cannot move it.
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import tee
+from itertools import accumulate, groupby, tee
+from operator import itemgetter
 from typing import cast
 
 import cv2
@@ -21,16 +22,20 @@ from kineograph import sample, schedule
 from kineograph.answer.tiles import tiled
 from kineograph.flow import velocity_from_clean
 from kineograph.known import Known
-from kineograph.models import aligned, carried, sharpen, uncover
+from kineograph.models import aligned, carried, cuts, sharpen, uncover
 from kineograph.models.aligned import Picture
 from kineograph.models.between import Flows, between, flows_of
 from kineograph.models.cuts import around
+from kineograph.models.imagined import Guessed, imagined, thick
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer, Shown
 from kineograph.models.window import Predictor
 from kineograph.video.levels import from_levels, levels
 
 Frame = Float[Tensor, "3 h w"]
+Hole = Bool[Tensor, "1 h w"]
+Holed = tuple[Frame, Hole]
+Answered = tuple[Frame, uncover.Hole, uncover.Hole]
 LOOK, CHUNK = 24, 16
 """A hole is filled from frames so far before and behind it, so many frames at a time."""
 BLUR_LOOK = 4
@@ -178,35 +183,62 @@ def in_between(
 
 
 def filled(
-    model: Predictor,
-    frames: Iterable[Frame],
-    holes: Iterable[Bool[Tensor, "1 h w"]],
+    model: Predictor, frames: Iterable[Frame], holes: Iterable[Hole], seed: int = 0
 ) -> Iterator[Frame]:
     """Frames whose holes (True) are filled from what is seen before, after and around.
 
-    Everything else comes back bit for bit. Looks `LOOK` frames ahead.
+    What is in sight at no time is imagined once, and stays where it belongs in the picture.
+    Everything else comes back bit for bit, and nothing crosses a cut. Looks `LOOK` frames ahead,
+    and 3 more for cuts.
     """
     net = restorer(model, "fill")
-    recent: deque[tuple[Frame, Bool[Tensor, "1 h w"]]] = deque()
+    pairs, to_see = tee(zip(frames, holes, strict=True))
+    begins = cuts.cuts_of(cuts.changes(_seen(to_see)))
+    for shot in _shots(pairs, begins):
+        to_imagine, answers = tee(_filled(net, shot))
+        guesses = (Guessed(picture_of(answer), hole, never) for answer, hole, never in to_imagine)
+        for (answer, _, never), made in zip(answers, imagined(guesses, seed), strict=True):
+            yield torch.where(torch.from_numpy(never), frame_of(made), answer)
+
+
+def _shots(pairs: Iterable[Holed], begins: Iterable[bool]) -> Iterator[Iterator[Holed]]:
+    """The frames of each shot, to be read to their end before the next is asked for."""
+    numbered = zip(pairs, accumulate(map(int, begins)), strict=True)
+    return ((pair for pair, _ in shot) for _, shot in groupby(numbered, itemgetter(1)))
+
+
+def _seen(pairs: Iterable[Holed]) -> Iterator[Picture]:
+    """Small pictures to find cuts in: holes are smooth, and a frame that is all hole stands."""
+    last: Picture | None = None
+    for frame, hole in pairs:
+        if last is None or not hole.all():
+            last = cuts.shrunk(torch.where(hole, 0, frame), cuts.WIDTH_PX)
+            size = last.shape[1::-1]
+            share = cv2.resize(hole[0].byte().numpy() * 255, size, interpolation=cv2.INTER_AREA)
+            last = np.rint(uncover.spread(last, np.asarray(share) > 0)).astype(np.uint8)
+        yield last
+
+
+def _filled(net: Restorer, pairs: Iterable[Holed]) -> Iterator[Answered]:
+    """The frames of one shot, their holes, and what no frame within `LOOK` saw of them."""
+    recent: deque[Holed] = deque()
     done = first = 0
-    for pair in zip(frames, holes, strict=True):
+    for pair in pairs:
         recent.append(pair)
         if first + len(recent) >= done + CHUNK + LOOK:
-            yield from _filled(net, list(recent), range(done - first, done - first + CHUNK))
+            yield from _chunk(net, list(recent), range(done - first, done - first + CHUNK))
             done += CHUNK
             while first < done - LOOK:
                 recent.popleft()
                 first += 1
-    yield from _filled(net, list(recent), range(done - first, len(recent)))
+    yield from _chunk(net, list(recent), range(done - first, len(recent)))
 
 
-def _filled(
-    net: Restorer, pairs: list[tuple[Frame, Bool[Tensor, "1 h w"]]], wanted: range
-) -> Iterator[Frame]:
-    if not any(bool(pairs[n][1].any()) for n in wanted):
-        yield from (pairs[n][0] for n in wanted)
-        return
+def _chunk(net: Restorer, pairs: list[Holed], wanted: range) -> Iterator[Answered]:
     holes = [hole[0].numpy() for _, hole in pairs]
+    if not any(holes[n].any() for n in wanted):
+        yield from ((pairs[n][0], holes[n], holes[n]) for n in wanted)
+        return
     pictures = [
         np.where(hole[..., None], 128, picture_of(torch.nan_to_num(frame)))
         for (frame, _), hole in zip(pairs, holes, strict=True)
@@ -215,11 +247,12 @@ def _filled(
     for n in wanted:
         frame, hole = pairs[n]
         if n not in shown:
-            yield frame
+            yield frame, holes[n], holes[n]
             continue
         made, doubt = shown[n]
         asked = _shown(made[-1], made, doubt, [float(holes[n].mean())], holes[n])
-        yield restored(net, asked, Known(frame[None, None], hole[None, None].to(frame.dtype)))
+        answer = restored(net, asked, Known(frame[None, None], hole[None, None].to(frame.dtype)))
+        yield answer, holes[n], thick(holes[n] & (doubt[:-2].min(0) == aligned.UNLIKE))
 
 
 def _from_carried(

@@ -16,6 +16,7 @@ QUICK = Dis(finest_scale=1, stride_px=4, num_descents=12, num_refinements=2)
 MOTION_PX = 180
 """The short side at which motion is measured."""
 UNLIKE = 255
+ROW = 1024
 Picture = UInt8[np.ndarray, "h w 3"]
 
 
@@ -73,6 +74,15 @@ def pulled(
     """The picture read at places (x, y); beyond its edge the edge goes on."""
     how = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
     return cv2.remap(picture, at, None, how, borderMode=cv2.BORDER_REPLICATE)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def read_at(
+    picture: Picture, at: Float[np.ndarray, "n 2"], sharp: bool = False
+) -> UInt8[np.ndarray, "n 3"]:
+    """The colours at n places (x, y), however many: OpenCV reads rows of at most 32766."""
+    rows = -(-len(at) // ROW)
+    whole = np.pad(at, ((0, rows * ROW - len(at)), (0, 0)))
+    return pulled(picture, whole.reshape(rows, ROW, 2), sharp).reshape(-1, 3)[: len(at)]
 
 
 def moved(

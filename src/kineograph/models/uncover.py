@@ -19,6 +19,7 @@ from kineograph.models.aligned import (
     enlarged_motion,
     places,
     pulled,
+    read_at,
     small_grey,
 )
 from kineograph.models.motion import dense_inverse_search
@@ -80,7 +81,7 @@ def motion_between(
     now: UInt8[np.ndarray, "h w"], other: UInt8[np.ndarray, "h w"], hidden: Hole
 ) -> Float[np.ndarray, "h w 2"]:
     """Motion from one grey picture to another; where hidden, the mean of what surrounds it."""
-    motion = _trusted(dense_inverse_search(now, other, QUICK), now, other)
+    motion = trusted(dense_inverse_search(now, other, QUICK), now, other)
     seen = (~hidden).astype(np.float32)[..., None]
     known = np.concatenate([motion * seen, seen], -1)
     for part in REACHES:
@@ -91,7 +92,7 @@ def motion_between(
     return motion
 
 
-def _trusted(
+def trusted(
     motion: Float[np.ndarray, "h w 2"],
     here: UInt8[np.ndarray, "h w"],
     there: UInt8[np.ndarray, "h w"],
@@ -167,7 +168,7 @@ def moved(
         here = places(h, w)
         motion = np.zeros_like(here)
         if n != last:
-            hidden = _hidden(holes[n] | holes[last], greys[n].shape)
+            hidden = hidden_from(holes[n] | holes[last], greys[n].shape)
             motion = enlarged_motion(motion_between(greys[n], greys[last], hidden), h, w)
             trace = followed(trace, motion, n, wide[n])
         if n in wanted:
@@ -176,7 +177,7 @@ def moved(
     return found
 
 
-def _hidden(hole: Hole, size: tuple[int, ...]) -> Hole:
+def hidden_from(hole: Hole, size: tuple[int, ...]) -> Bool[np.ndarray, "h2 w2"]:
     """Where motion on a smaller picture cannot be believed."""
     small = cv2.resize(hole.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA)
     width = 2 * RIM_PX + 1
@@ -196,7 +197,7 @@ def read(
     y, x, source, at = y[found], x[found], source[found], at[found]
     for n in np.unique(source):
         here = source == n
-        made[y[here], x[here]] = pulled(frames[n], at[here][None])[0]
+        made[y[here], x[here]] = read_at(frames[n], at[here])
     return made, _doubt(age)
 
 
