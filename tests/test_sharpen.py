@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from kineograph.models import sharpen
+from kineograph import read
+from kineograph.evaluate.sheet import to_image_frames
+from kineograph.models import sharpen, weights
 from kineograph.models.aligned import Picture
 from kineograph.tasks import Enhancement, enhance
 from kineograph.video.levels import frames_of
@@ -62,7 +64,9 @@ def test_sharp_pictures_have_next_to_none_and_empty_ones_none() -> None:
     ("spoil", "gain"), [(lambda p: out_of_focus(p, 1.3), 2.0), (lambda p: shaken(p, 5), 0.5)]
 )
 def test_a_film_out_of_focus_or_shaken_comes_back_sharper(spoil, gain: float) -> None:
-    sharp = np.stack([edges(128)] * 6)
+    film = to_image_frames(read(weights.ASSETS / "clip.mp4", num_frames=6).frames)
+    small = [cv2.resize(p, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for p in film]
+    sharp = np.stack(small)
     soft = np.stack([spoil(p) for p in sharp])
     answer = torch.stack(list(enhance(iter(frames_of(soft)), Enhancement(deblur=True))))
     made = np.rint((answer.numpy().transpose(0, 2, 3, 1) + 1) * 127.5).astype(np.uint8)

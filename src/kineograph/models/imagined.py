@@ -113,7 +113,8 @@ def _share(never: Hole) -> Float[np.ndarray, "h w"]:
 
     There the guess, the mean of what may be, is held from all around, and often better.
     """
-    count, parts = cv2.connectedComponents(never.astype(np.uint8))
+    count, found = cv2.connectedComponents(never.astype(np.uint8))
+    parts = np.asarray(found, np.int32)
     rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
     shares = np.full(count, AMID, np.float32)
     shares[rim], shares[0] = 1, 0
