@@ -71,12 +71,13 @@ the shipped weights ({sha}). dB are PSNR over the clip, against the film itself.
 
 SEEN = """## What there is to see
 Good: frames between and moving holes cannot be told from the film; noise goes and fur stays;
-enlarged edges are clean; flicker is gone; imagined films are sharp. Bad: sides that no frame
-shows are soft colour; a scratch over a still shot and specks on what moves stay; a little grain
-stays in flat skies; deblurring does nearly nothing; colours are a faint tint; after two minutes
-a learned pair shows a fine grid in the dark and trails behind what moves; an edit towards an
-unlike reference is a collage; foretold limbs stop, and what falls into a film from nowhere
-leaves it as a ghost.
+enlarged edges are clean; what was out of focus is sharp, with hardly a ring; flicker is gone;
+imagined films are sharp. Bad: sides that no frame shows are pictures now, but the cloud ends at
+an upright seam where the film was cut, and another stands where leaves should be; in a film of 16
+frames steady scratches over a still shot stay, and specks on what moves; a little grain stays in
+flat skies; colours are a faint tint; after two minutes a learned pair shows a fine grid in the
+dark and trails behind what moves; an edit towards an unlike reference is a collage; foretold
+limbs stop, and what falls into a film from nowhere leaves it as a ghost.
 """
 
 
