@@ -253,7 +253,7 @@ def _pasted(picture: Picture, matches: Matches) -> Picture:
     cell = (here + 0.5) / ratio - 0.5
     first = np.floor(cell)
     total = np.zeros(picture.shape, np.float32)
-    for corner in np.float32([[0, 0], [0, 1], [1, 0], [1, 1]]):
+    for corner in np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32):
         share = np.abs(1 - corner - (cell - first)).prod(-1, keepdims=True)
         total += share * pulled(picture, here + pulled(away, first + corner))
     return np.rint(total).clip(0, 255).astype(np.uint8)
