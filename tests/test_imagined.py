@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -112,6 +113,17 @@ def test_what_is_imagined_pans_with_the_picture() -> None:
         moved, stood = now[:, : SIDE - 2], now[:, 1 : SIDE - 1]
         moved, stood = (np.abs(x.astype(int) - before[:, 1 : SIDE - 1]) for x in (moved, stood))
         assert moved.mean() < 0.25 * stood.mean()
+
+
+def test_a_slow_pan_brings_new_pictures_and_no_streaks() -> None:
+    wide, hole = cv2.GaussianBlur(stones(HEIGHT, WIDTH + 24), (0, 0), 0.7), sides()
+    shifts = [np.array([[1, 0, -0.3 * n], [0, 1, 0]], np.float32) for n in range(80)]
+    film = [np.asarray(cv2.warpAffine(wide, shift, (WIDTH, HEIGHT))) for shift in shifts]
+    last = list(imagined(guessed(film, hole)))[-1]
+    for turned in (last, last.transpose(1, 0, 2)):
+        right = hole & (np.arange(WIDTH) >= WIDTH - 10)
+        right, known = (where if turned is last else where.T for where in (right, ~hole))
+        assert roughness(turned, right) > 0.5 * roughness(turned, known)
 
 
 def test_known_pixels_come_back_and_seeing_is_better_than_imagining(model: Predictor) -> None:

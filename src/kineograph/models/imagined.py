@@ -55,8 +55,9 @@ class Guessed(NamedTuple):
 
 @dataclass
 class Memory:
-    """A canvas as it was last: where each place was known or imagined, and pictures of then.
+    """A canvas as it was last: where each place was known or imagined.
 
+    Kept with it are the pictures of then, and where those show nothing.
     What was made of other frames' sight is not remembered: a figure may have run into the hole.
     """
 
@@ -64,6 +65,7 @@ class Memory:
     number: int = -1
     trace: Trace | None = None
     keys: dict[int, Picture] = field(default_factory=dict)
+    blanks: dict[int, Hole] = field(default_factory=dict)
     grey: UInt8[np.ndarray, "h2 w2"] | None = None
     hole: Hole | None = None
 
@@ -91,6 +93,8 @@ def _next(memory: Memory, window: Sequence[Guessed], now: int, seed: int) -> Pic
     if memory.trace is not None:
         motion = _motion(memory, grey, frame.hole, (h + 2 * m, w + 2 * m))
         trace = followed(memory.trace, motion, memory.number, unknown)
+        _looked_up(memory, trace, unknown)
+        _caught_up(trace, memory.trace, motion, memory.number)
         _read(memory, trace, canvas, unknown)
     blank = _border(frame.never, m, True)
     missing = blank & (trace.frame < 0)
@@ -106,6 +110,34 @@ def _next(memory: Memory, window: Sequence[Guessed], now: int, seed: int) -> Pic
     return np.rint(
         frame.picture + share * (canvas[inner].astype(np.float32) - frame.picture)
     ).astype(np.uint8)
+
+
+def _looked_up(memory: Memory, trace: Trace, unknown: Hole) -> None:
+    """A place that has come to where its picture shows nothing is lost."""
+    h, w = unknown.shape
+    y, x = np.nonzero(unknown & (trace.frame >= 0))
+    source, near = trace.frame[y, x], np.rint(trace.at[y, x]).astype(np.int32)
+    near = near.clip(0, np.array([w - 1, h - 1]))
+    for number in np.unique(source):
+        here = source == number
+        lost = memory.blanks[int(number)][near[here, 1], near[here, 0]]
+        trace.frame[y[here], x[here]] = np.where(lost, -1, number)
+
+
+def _caught_up(
+    trace: Trace, before: Trace, motion: Float[np.ndarray, "h w 2"], number: int
+) -> None:
+    """What is lost because its place left an old picture is where the last picture shows it."""
+    h, w = trace.frame.shape
+    y, x = np.nonzero(trace.frame < 0)
+    to = places(h, w)[y, x] + motion[y, x]
+    low, high = np.floor(to).astype(np.int32), np.ceil(to).astype(np.int32)
+    inside = (low >= 0).all(1) & (high < np.array([w, h])).all(1)
+    y, x, to, low, high = (part[inside] for part in (y, x, to, low, high))
+    rows, columns = np.stack([low, high], -1)[:, 1], np.stack([low, high], -1)[:, 0]
+    shown = (before.frame[rows[:, :, None], columns[:, None]] >= 0).all((1, 2))
+    trace.frame[y[shown], x[shown]] = number - 1
+    trace.at[y[shown], x[shown]] = to[shown]
 
 
 def _share(never: Hole) -> Float[np.ndarray, "h w"]:
@@ -182,9 +214,10 @@ def _read(memory: Memory, trace: Trace, canvas: Picture, unknown: Hole) -> None:
 
 def _kept(memory: Memory, trace: Trace, canvas: Picture) -> None:
     memory.keys[memory.number] = canvas
+    memory.blanks[memory.number] = trace.frame < 0
     while len(memory.keys) > MAX_KEYS:
         oldest = min(memory.keys)
-        del memory.keys[oldest]
+        del memory.keys[oldest], memory.blanks[oldest]
         late = trace.frame == oldest
         trace.frame[late], trace.at[late] = memory.number, places(*trace.frame.shape)[late]
     memory.trace = trace

@@ -70,11 +70,17 @@ def followed(trace: Trace, motion: Float[np.ndarray, "h w 2"], number: int, hole
     y, x = np.nonzero(hole)
     to = fresh.at[y, x] + motion[y, x]
     near = np.rint(to).astype(np.int32)
-    inside = (near >= 0).all(1) & (near[:, 0] < w) & (near[:, 1] < h)
-    nx, ny = np.clip(near[:, 0], 0, w - 1), np.clip(near[:, 1], 0, h - 1)
-    fresh.frame[y, x] = np.where(inside, trace.frame[ny, nx], -1)
-    fresh.at[y, x] = trace.at[ny, nx] + (to - near)
+    x2, y2 = np.clip(near[:, 0], 0, w - 1), np.clip(near[:, 1], 0, h - 1)
+    at = trace.at[y2, x2] + (to - near)
+    # Slow motion never leaves the pixel it is at; the place that it adds up to leaves the picture.
+    inside = np.all([_within(place, w, h) for place in (near, at)], 0)
+    fresh.frame[y, x] = np.where(inside, trace.frame[y2, x2], -1)
+    fresh.at[y, x] = at
     return fresh
+
+
+def _within(at: Shaped[np.ndarray, "n 2"], width: int, height: int) -> Bool[np.ndarray, " n"]:
+    return np.asarray(((at > -0.5) & (at < np.array([width, height]) - 0.5)).all(1))
 
 
 def motion_between(
