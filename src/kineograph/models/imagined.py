@@ -27,7 +27,8 @@ MAX_KEYS = 48
 """Pictures that places are read from; what was only seen before is read once more."""
 NEAR = 0.25
 """Motion counts by how near it is to what is imagined, e times less after so much of the side."""
-NUM_FITS = 8
+NUM_FITS, EVERY = 8, 11
+"""Motion is fitted so many times anew, to every so many-th pixel."""
 LEAST_PX = 0.1
 NUM_AROUND, ALONE_PX, CLOSED_PX, RIM_PX = 6, 1.0, 6, 3
 """What moves otherwise than the picture, by so much in so many frames, is not made twice."""
@@ -256,8 +257,7 @@ def similarity(motion: Float[np.ndarray, "h w 2"], hidden: Hole) -> Float[np.nda
         return np.zeros(4)
     away = np.asarray(cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5))
     near = np.exp(-away / (NEAR * min(hidden.shape))) * known
-    y, x = np.nonzero(known[::3, ::3])
-    y, x = 3 * y, 3 * x
+    y, x = (axis[::EVERY] for axis in np.nonzero(known))
     one, none = np.ones(len(x)), np.zeros(len(x))
     rows = np.concatenate([np.stack([x, -y, one, none], 1), np.stack([y, x, none, one], 1)])
     goal, share = motion[y, x].astype(np.float64), near[y, x].astype(np.float64)
