@@ -43,7 +43,7 @@ def learn(asked: commands.Learn, console: Console) -> None:
     _measured(learned, console)
     console.print(f"{path}: use it as --model {asked.name}.")
     if not learned.result.finished:
-        console.print("There was time for more steps: --resume goes on.")
+        console.print("It stopped before its last step: --resume goes on.")
 
 
 NUM_PER_SHOT = 6
