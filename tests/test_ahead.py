@@ -11,6 +11,7 @@ from kineograph.models.layers import enlarged
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer
 from kineograph.train import lessons
+from kineograph.video.levels import in_bytes
 from tests_support import TINY_SHAPE, panning
 
 
@@ -60,5 +61,5 @@ def test_it_is_shown_each_horizon_as_its_own(model: Kineo) -> None:
     assert shown.own.shape == (16, 3, 48, 48)
     assert shown.told[:8, 0].tolist() == [h / 8 for h in range(1, 9)]
     assert torch.equal(shown.told[:8], shown.told[8:])
-    assert torch.equal(shown.own[9], ahead.held(said.blend[1, 1]))
-    assert torch.equal(shown.made[10, -1], ahead.held(known[1, -1]))
+    assert torch.equal(shown.own[9], in_bytes(said.blend[1, 1]))
+    assert torch.equal(shown.made[10, -1], in_bytes(known[1, -1]))

@@ -1,5 +1,7 @@
 """Blur is told in pixels from edges, and undone without a trace where there was none."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
@@ -33,31 +35,35 @@ def shaken(picture: Picture, length: int) -> Picture:
     return np.asarray(cv2.blur(picture, (length, 1)))
 
 
+def blur_of(pictures: Sequence[Picture]) -> sharpen.Blur:
+    return sharpen.blur_of([sharpen.edges_of(picture) for picture in pictures])
+
+
 def decibels(one: Picture, other: Picture) -> float:
     return float(10 * np.log10(255**2 / np.square(one.astype(float) - other).mean()))
 
 
 @pytest.mark.parametrize("width", [0.8, 1.3, 1.8, 2.5])
 def test_the_width_is_told(width: float) -> None:
-    blur = sharpen.blur_of([out_of_focus(edges(seed=n), width) for n in range(4)])
+    blur = blur_of([out_of_focus(edges(seed=n), width) for n in range(4)])
     assert np.sqrt(np.trace(blur) / 2) == pytest.approx(width, rel=0.25)
 
 
 def test_what_is_wide_is_told_at_half_the_size() -> None:
     wide = [out_of_focus(edges(400, n), 4.5) for n in range(3)]
-    assert np.sqrt(np.trace(sharpen.blur_of(wide)) / 2) == pytest.approx(4.5, rel=0.3)
+    assert np.sqrt(np.trace(blur_of(wide)) / 2) == pytest.approx(4.5, rel=0.3)
 
 
 def test_shaking_has_a_direction() -> None:
-    blur = sharpen.blur_of([shaken(edges(seed=n), 5) for n in range(4)])
+    blur = blur_of([shaken(edges(seed=n), 5) for n in range(4)])
     assert blur[0, 0] > 4 * blur[1, 1]
     turned = [np.ascontiguousarray(np.rot90(shaken(edges(seed=n), 5))) for n in range(4)]
-    np.testing.assert_allclose(np.diag(sharpen.blur_of(turned)), np.diag(blur)[::-1], atol=0.1)
+    np.testing.assert_allclose(np.diag(blur_of(turned)), np.diag(blur)[::-1], atol=0.1)
 
 
 def test_sharp_pictures_have_next_to_none_and_empty_ones_none() -> None:
-    assert np.trace(sharpen.blur_of([edges(line=cv2.LINE_8)])) / 2 < sharpen.LEAST_BLUR
-    assert not sharpen.is_blurred(sharpen.blur_of([np.full((64, 64, 3), 9, np.uint8)]))
+    assert np.trace(blur_of([edges(line=cv2.LINE_8)])) / 2 < sharpen.LEAST_BLUR
+    assert not sharpen.is_blurred(blur_of([np.full((64, 64, 3), 9, np.uint8)]))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from kineograph.models.imagined import Guessed, imagined, thick
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer, Shown
 from kineograph.models.window import Predictor
-from kineograph.video.levels import from_levels, levels
+from kineograph.video.levels import from_levels, in_bytes
 
 Frame = Float[Tensor, "3 h w"]
 Hole = Bool[Tensor, "1 h w"]
@@ -85,7 +85,7 @@ def deblurred(model: Predictor, frames: Iterable[Frame], denoise: float = 0.0) -
     pairs = _from_carried(restorer(model, "clean"), frames, 0.0)
     softs = (_Soft.of(given, clean, denoise) for given, clean in pairs)
     for window, now in around(softs, BLUR_LOOK, BLUR_LOOK):
-        blur = sharpen.blur_of([soft.picture for soft in window])
+        blur = sharpen.blur_of([soft.edges for soft in window])
         noise = float(np.median([soft.noise for soft in window]))
         frame = window[now].frame
         yield sharpen.sharpened(frame, blur, noise) if sharpen.is_blurred(blur) else frame
@@ -93,10 +93,10 @@ def deblurred(model: Predictor, frames: Iterable[Frame], denoise: float = 0.0) -
 
 @dataclass(frozen=True, eq=False)
 class _Soft:
-    """A frame to be sharpened, as a picture too, and the noise in it, in levels."""
+    """A frame to be sharpened, what its edges say, and the noise in it, in levels."""
 
     frame: Frame
-    picture: Picture
+    edges: sharpen.Edges
     noise: float
 
     @staticmethod
@@ -104,13 +104,13 @@ class _Soft:
         picture = picture_of(given)
         removed = 127.5 * float((clean - given).square().mean().sqrt())
         if not denoise and removed < LEAST_REMOVED:
-            return _Soft(given, picture, 1.0)
+            return _Soft(given, sharpen.edges_of(picture), 1.0)
         share = denoise or 1.0
         # What was taken away and is no white noise was compression, which leaves more behind.
         unlike = max(0.0, removed - aligned.noise_level(picture))
         noise = 1 + 0.3 * removed + 1.5 * unlike + (1 - share) * removed
         frame = torch.lerp(given, clean, share)
-        return _Soft(frame, picture_of(frame), noise)
+        return _Soft(frame, sharpen.edges_of(picture_of(frame)), noise)
 
 
 def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[Frame]:
@@ -299,8 +299,7 @@ def _many(frame: Frame, scale: int) -> Float[Tensor, "3 h2 w2"]:
 
 def picture_of(frame: Frame) -> Picture:
     """The frame as OpenCV holds it: 8 bits, channels last."""
-    shown = levels(frame).to(torch.uint8)
-    return np.ascontiguousarray(rearrange(shown, "c h w -> h w c").numpy())
+    return np.ascontiguousarray(rearrange(in_bytes(frame), "c h w -> h w c").numpy())
 
 
 def frame_of(picture: Picture) -> Frame:

@@ -40,7 +40,7 @@ from kineograph.evaluate.questions import (
 )
 from kineograph.evaluate.scores import MEASURES, Scores, psnr_of_mean_error, verdicts
 from kineograph.evaluate.sheet import contact_sheet, save_png, side_by_side
-from kineograph.video.levels import from_levels, levels
+from kineograph.video.levels import from_levels, in_bytes, levels
 
 Frames = Float[Tensor, "n 3 H W"]
 Table = tuple[list[str], list[list[str]]]
@@ -197,7 +197,7 @@ def measure(
             for kind, value in judge(frames).items():
                 part.values[name].setdefault(kind, []).append(value)
             if question.name in part.shown:
-                shown.setdefault(question.name, {})[name] = levels(frames).byte()
+                shown.setdefault(question.name, {})[name] = in_bytes(frames)
     num_frames = sum(len(q.truth) for q in asked)
     part.seconds.update({name: spent / num_frames for name, spent in seconds.items()})
     for question in asked:

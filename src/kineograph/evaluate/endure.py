@@ -1,6 +1,5 @@
 """`kineo bench 720p` tells whether a long film of that size is enhanced in time and in bounds."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from kineograph import tasks
 from kineograph.answer import Frame
 from kineograph.data import footage, shots
 from kineograph.data.degrade import with_white_noise
+from kineograph.data.folder import write_json
 from kineograph.evaluate.questions import Film, Size, size_name
 from kineograph.models.window import Predictor
 from kineograph.train.machine import peak_mb
@@ -72,9 +72,7 @@ def endure(
         table.add_row(name, f"{went.fps:.2f}", *memory)
     console.print(table)
     out.mkdir(parents=True, exist_ok=True)
-    aside = out / "720p.json.part"
-    aside.write_text(json.dumps({name: asdict(went) for name, went in found.items()}, indent=1))
-    aside.replace(out / "720p.json")
+    write_json({name: asdict(went) for name, went in found.items()}, out / "720p.json")
 
 
 def _measured(

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from kineograph.evaluate.sheet import to_image_frames
 from kineograph.models.aligned import Picture, places, pulled
 from kineograph.models.motion import dense_inverse_search
-from kineograph.video.levels import levels, to_8_bits
+from kineograph.video.levels import in_bytes, levels, to_8_bits
 
 Distance = Callable[[Float[Tensor, "t 3 h w"]], Float[Tensor, " t"]]
 
@@ -242,7 +242,7 @@ def vmaf(
 
 
 def _rgb_bytes(frames: Float[Tensor, "t 3 h w"]) -> bytes:
-    pixels = rearrange(levels(frames).to(torch.uint8), "t c h w -> t h w c")
+    pixels = rearrange(in_bytes(frames), "t c h w -> t h w c")
     return pixels.contiguous().cpu().numpy().tobytes()
 
 

@@ -11,7 +11,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from kineograph.video.levels import levels
+from kineograph.video.levels import in_bytes
 
 Image = UInt8[np.ndarray, "_ _ 3"]
 
@@ -80,7 +80,7 @@ def to_image_frames(frames: Float[Tensor, "t c h w"]) -> UInt8[np.ndarray, "t h 
     """8-bit RGB; one channel is shown as grey."""
     if frames.shape[1] not in (1, 3):
         raise ValueError(f"Only grey or RGB frames can be drawn; got {frames.shape[1]} channels.")
-    shown = levels(frames.detach().float()).to(torch.uint8).expand(-1, 3, -1, -1)
+    shown = in_bytes(frames.detach().float()).expand(-1, 3, -1, -1)
     return rearrange(shown, "t c h w -> t h w c").contiguous().cpu().numpy()
 
 

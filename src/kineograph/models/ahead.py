@@ -9,13 +9,14 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from kineograph.models.candidates import CANDIDATES, NUM_SOURCES, candidate
 from kineograph.models.net import Said
 from kineograph.models.restorer import RestorerShape, Shown
-from kineograph.video.levels import levels
+from kineograph.models.weigh import FARTHEST
+from kineograph.video.levels import in_bytes
 
 NAME = "next"
 """What the restorer is called among a model's."""
@@ -23,7 +24,6 @@ SHOWN = (2, 6, 8)
 """Which candidates are shown: the last three frames, each moved to where it would be."""
 NUM_AHEAD = len(SHOWN) + 1
 """Those, and the last frame as it is."""
-FARTHEST = 8
 SHAPE = RestorerShape(NUM_AHEAD, 2, (24, 48, 96), (3, 5))
 BIAS = (-5.0,) * NUM_AHEAD
 """At first these pictures count for next to nothing beside the guess."""
@@ -40,8 +40,8 @@ def shown_ahead(known: Float[Tensor, "b 8 3 h w"], said: Said, horizons: Sequenc
         _pictures(newest, path, float(s))
         for path, s in zip(said.paths.unbind(1), said.steps, strict=True)
     ]
-    own = held(said.blend).flatten(0, 1)
-    pictures = held(torch.stack(made, 1)).flatten(0, 1)
+    own = in_bytes(said.blend).flatten(0, 1)
+    pictures = in_bytes(torch.stack(made, 1)).flatten(0, 1)
     told = known.new_tensor([told_of(horizon) for horizon in horizons])
     sure = torch.zeros_like(pictures[:, :, 0])
     return Shown(own, torch.full_like(own[:, :1], 255), pictures, sure, told.repeat(len(known), 1))
@@ -50,11 +50,6 @@ def shown_ahead(known: Float[Tensor, "b 8 3 h w"], said: Said, horizons: Sequenc
 def told_of(horizon: int) -> tuple[float, float]:
     """How far ahead a frame is, as numbers near 1."""
     return horizon / FARTHEST, math.log2(horizon) / math.log2(FARTHEST)
-
-
-def held(frames: Float[Tensor, "*n c h w"]) -> UInt8[Tensor, "*n c h w"]:
-    """As a file would hold them."""
-    return levels(frames).to(torch.uint8)
 
 
 def _pictures(

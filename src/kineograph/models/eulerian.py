@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kineograph.models.layers import warped
 from kineograph.models.motion import flow
-from kineograph.video.levels import levels
+from kineograph.video.levels import in_bytes
 
 Field = Float[Tensor, "2 h w"]
 """(dx, dy) in pixels a frame at each place: where what is here goes."""
@@ -49,7 +49,7 @@ def moving_as(frames: Iterable[Float[Tensor, "3 h w"]], height: int, width: int)
     """
     total, count, before = None, 0, None
     for frame in frames:
-        picture = rearrange(levels(frame).to(torch.uint8), "c h w -> h w c").contiguous().numpy()
+        picture = rearrange(in_bytes(frame), "c h w -> h w c").contiguous().numpy()
         if before is not None:
             found = flow(before, picture)  # from where it is, to where it goes
             total = found if total is None else total + found

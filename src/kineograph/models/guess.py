@@ -32,7 +32,7 @@ from kineograph.models.motion import (
     paths_of,
     reach,
 )
-from kineograph.video.levels import levels
+from kineograph.video.levels import in_bytes
 
 TARGETS = {7: 1.0, 6: 0.9, 5: 0.8}
 """The known frames that are foretold, and how much each counts."""
@@ -90,7 +90,7 @@ class Guess:
 
 def guess_of(known: Float[Tensor, "b 8 3 h w"]) -> Guess:
     """The guess for frames in [-1, 1]; flow is measured on the CPU, on 8-bit pictures."""
-    return fitted(known, flows_between(levels(known).to(torch.uint8)))
+    return fitted(known, flows_between(in_bytes(known)))
 
 
 @torch.no_grad()

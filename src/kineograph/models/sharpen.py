@@ -39,12 +39,22 @@ POWER, FLAT = 20.0, 1e-3
 RIM_PX = 24
 Ratios = list[Float32[np.ndarray, " _"]]
 """How much steeper edges are than after the little blur, by direction: 0, 45, 90, 135 degrees."""
+Edges = list[Ratios]
+"""Those of a picture, and of ever smaller ones of it, each of half the size."""
 Blur = Float[np.ndarray, "2 2"]
 """Its covariance (x, y), in square pixels."""
 
 
-def edges_of(picture: Picture) -> Ratios:
+def edges_of(picture: Picture) -> Edges:
     """What the edges of a picture say of its sharpness."""
+    found = [_ratios_of(picture)]
+    while min(picture.shape[:2]) // 2 >= LEAST_PX:
+        picture = halved(picture)
+        found.append(_ratios_of(picture))
+    return found
+
+
+def _ratios_of(picture: Picture) -> Ratios:
     grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
     dx, dy = _gradient(grey)
     steep = cv2.magnitude(dx, dy)
@@ -56,12 +66,13 @@ def edges_of(picture: Picture) -> Ratios:
     return [ratios[direction == k] for k in range(4)]
 
 
-def blur_of(pictures: Sequence[Picture]) -> Blur:
-    """The blur of some pictures together; zeros where too few edges speak."""
-    found = _measured([edges_of(picture) for picture in pictures])
-    small = min(pictures[0].shape[:2]) // 2
-    if np.trace(found) / 2 > WIDE and small >= LEAST_PX:
-        return 4 * blur_of([halved(picture) for picture in pictures])
+def blur_of(pictures: Sequence[Edges]) -> Blur:
+    """The blur of some pictures of one size together; zeros where too few edges speak."""
+    found = np.zeros((2, 2))
+    for halvings, edges in enumerate(zip(*pictures, strict=True)):
+        found = 4**halvings * _measured(edges)
+        if np.trace(found) / 2 <= 4**halvings * WIDE:
+            break
     return found
 
 

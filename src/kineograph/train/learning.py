@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from kineograph.answer import Sampling, continued
 from kineograph.data.augment import Augment, Frames
-from kineograph.data.clips import ClipOptions, Source, rng_for
-from kineograph.data.loader import Batches, as_batch, stacked
+from kineograph.data.clips import ClipOptions, Source
+from kineograph.data.folder import write_json
+from kineograph.data.loader import Batches, as_batch
 from kineograph.models import ahead, store, weights
 from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import Kineo
@@ -29,7 +30,7 @@ from kineograph.train import checkpoint, machine, restoring
 from kineograph.train.lessons import LESSONS, Lesson, begun, to_come
 from kineograph.train.loop import FitResult, fit
 from kineograph.train.recipes import take_mean_weights
-from kineograph.train.watch import HeldOut, Pictures, strips
+from kineograph.train.watch import Pictures, strips
 from kineograph.video.levels import frames_of
 
 Continue = Callable[[Float[Tensor, "t 3 h w"], int], Float[Tensor, "n 3 h w"]]
@@ -158,7 +159,7 @@ def learn(
         batches,
         options,
         out,
-        held_out=_watched(lesson, held) if held else None,
+        held_out=restoring.watched_by(lesson, held, 0) if held else None,
         pictures=_pictures(model, how.lesson, held[:2]) if how.lesson == ahead.NAME else None,
     )
     take_mean_weights(net, out)
@@ -227,9 +228,7 @@ def _plan(net: Restorer, lesson: Lesson, source: Source, how: Learning, run: _Ru
     plan = chosen(net, lesson, source, how, time.monotonic() - run.began)
     plan = replace(plan, steps=plan.steps + (before.steps if before else 0))
     run.folder.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps(asdict(plan), indent=1))
-    aside.replace(path)
+    write_json(asdict(plan), path)
     return plan
 
 
@@ -273,16 +272,6 @@ def _tried(net: Restorer, lesson: Lesson, source: Source, num_clips: int) -> tup
         loss.backward()
         copy.zero_grad(set_to_none=True)
     return time.perf_counter() - start, machine.peak_mb()
-
-
-def _watched(lesson: Lesson, clips: Sequence[Frames]) -> HeldOut:
-    made = [
-        {"frames": clip, "indices": np.array(n), **lesson.prepare(clip, rng_for(0, n, 3))}
-        for n, clip in enumerate(clips)
-    ]
-    size = lesson.batch_size
-    parts = [as_batch(stacked(made[n : n + size])) for n in range(0, len(made), size)]
-    return HeldOut(parts, {"log-error": restoring.objective})
 
 
 def _pictures(model: Kineo, name: str, clips: Sequence[Frames]) -> Pictures:

@@ -26,7 +26,7 @@ from kineograph.models.net import Kineo, Shape
 from kineograph.train import checkpoint, weighing
 from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.watch import HeldOut, strips
-from kineograph.video.levels import from_levels, levels
+from kineograph.video.levels import from_levels, in_bytes
 
 FLOOR = 4e-5
 """Squared error (range 2) that counts as none: half a grey level."""
@@ -125,7 +125,7 @@ def rolled_on(model: nn.Module, batch: Batch, generator: torch.Generator) -> Bat
     _, question = asked(batch, 1.0, generator)
     which = torch.arange(NUM_ROLLED, device=batch.frames.device)
     answer, _ = model(*question, which)
-    own = levels(answer.float()).to(torch.uint8)
+    own = in_bytes(answer.float())
     first, end = NUM_ROLLED, NUM_KNOWN + NUM_ROLLED
     rest = batch.frames[:, end : end + NUM_ROLLED]
     padding = rest[:, -1:].expand(-1, NUM_KNOWN - NUM_ROLLED, -1, -1, -1)

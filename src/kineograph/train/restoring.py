@@ -1,5 +1,6 @@
 """Restorers are trained one lesson at a time, each on clips that were spoiled at random."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from kineograph.data import footage, shots, simulate
+from kineograph.data.augment import Frames
 from kineograph.data.clips import ClipOptions, ClipSource, rng_for
 from kineograph.data.loader import Batch, Batches, as_batch, stacked
 from kineograph.models import weights
@@ -115,10 +117,15 @@ def watched(lesson: Lesson, film: np.ndarray, num: int = 32) -> HeldOut:
     """Clips of training shots that the run does not train on."""
     options = ClipOptions(num_frames=lesson.num_frames, size_px=lesson.size_px)
     source = ClipSource(film, shots.watched_shots(), options)
+    return watched_by(lesson, [source(WATCHED_SEED, n) for n in range(num)], WATCHED_SEED)
+
+
+def watched_by(lesson: Lesson, clips: Sequence[Frames], seed: int) -> HeldOut:
+    """These clips, spoiled once and for all, to watch a run by."""
     made: list[dict[str, Any]] = []
-    for index in range(num):
-        clip, rng = source(WATCHED_SEED, index), rng_for(WATCHED_SEED, index, 3)
-        made.append({"frames": clip, "indices": np.array(index), **lesson.prepare(clip, rng)})
+    for index, clip in enumerate(clips):
+        prepared = lesson.prepare(clip, rng_for(seed, index, 3))
+        made.append({"frames": clip, "indices": np.array(index), **prepared})
     size = lesson.batch_size
-    batches = [as_batch(stacked(made[i : i + size])) for i in range(0, num, size)]
+    batches = [as_batch(stacked(made[i : i + size])) for i in range(0, len(made), size)]
     return HeldOut(batches, {"log-error": objective})

@@ -12,6 +12,11 @@ def levels(frames: Float[Tensor, "*t c h w"]) -> Float[Tensor, "*t c h w"]:
     return torch.round((frames.clamp(-1, 1) + 1) * 127.5)
 
 
+def in_bytes(frames: Float[Tensor, "*t c h w"]) -> UInt8[Tensor, "*t c h w"]:
+    """The same levels as a file holds them."""
+    return levels(frames).to(torch.uint8)
+
+
 def to_8_bits(frames: Float[Tensor, "*t c h w"]) -> Float[Tensor, "*t c h w"]:
     """The same levels back in [-1, 1]."""
     return from_levels(levels(frames))

@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 
 from kineograph.video import colour
 from kineograph.video.info import VideoInfo, local_file, opened, picture_stream, sentences
-from kineograph.video.levels import levels
+from kineograph.video.levels import in_bytes
 from kineograph.video.reading import turned
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -37,7 +37,7 @@ def shrinker(info: VideoInfo, width: int, height: int) -> Shrink:
     def shrink(frame: VideoFrame) -> Picture:
         small = _shrunk(frame, *size, scaler)
         rgb = turned(colour.to_rgb(small, info.matrix, info.full_range), how)
-        return rearrange(levels(rgb).byte().numpy(), "c h w -> h w c")
+        return rearrange(in_bytes(rgb).numpy(), "c h w -> h w c")
 
     return shrink
 

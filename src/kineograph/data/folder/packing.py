@@ -20,7 +20,7 @@ from kineograph.data.folder import manifest
 from kineograph.data.folder.alike import key_of
 from kineograph.data.folder.checking import Progress, survey
 from kineograph.data.folder.filming import length_of, whole
-from kineograph.data.folder.found import FilmSurvey, Found, Looking, Survey
+from kineograph.data.folder.found import FilmSurvey, Found, Looking, Survey, clips_in
 from kineograph.data.folder.looking import displayed
 from kineograph.data.folder.opening import Refused
 from kineograph.data.footage import cache_folder
@@ -126,7 +126,7 @@ def _kept(folder: Path, film: FilmSurvey, how: Looking) -> FilmSurvey | None:
         exact = manifest.film_from_json(said)
     except (OSError, KeyError, TypeError, ValueError):
         return None
-    clips = manifest.clips_in(exact.stretches, how.num_frames)
+    clips = clips_in(exact.stretches, how.num_frames)
     there = _array(folder, film, how).is_file()
     return replace(exact, num_clips=clips) if there else None
 
