@@ -5,6 +5,7 @@ import itertools
 import json
 import tarfile
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 
 from kineograph.data import augment, clips, footage, loader, motion, shots, simulate, weather
+from kineograph.data.augment import Frames
+from kineograph.data.loader import Batches, Reuse
 
 OPTIONS = clips.ClipOptions(num_frames=6, size_px=32)
 
@@ -189,3 +192,32 @@ def test_unknown_footage_is_refused(tmp_path: Path) -> None:
 def test_the_shot_list_is_plain_json() -> None:
     path = Path(shots.__file__).parents[1] / "assets" / "bbb_shots.json"
     assert all(len(shot) == 2 for shot in json.loads(path.read_text()))
+
+
+def counted_source(made: list[int]) -> Callable[[int, int], Frames]:
+    def source(seed: int, index: int) -> Frames:
+        made.append(index)
+        return np.full((2, 4, 4, 3), index, np.uint8)
+
+    return source
+
+
+def test_costly_clips_are_drawn_again_from_a_pool_that_moves_on() -> None:
+    made: list[int] = []
+    reuse = Reuse(times=4, pool=6, choose=lambda clip, rng: {"frames": clip["frames"][:1]})
+    batches = Batches(counted_source(made), 2, num_workers=0, reuse=reuse)
+    drawn = [int(v) for n in range(60) for v in batches.arrays(n)["frames"][:, 0, 0, 0, 0]]
+    assert len(made) == len(set(made))  # none is made twice
+    assert len(batches.kept) <= 6
+    assert 120 / 4 <= len(made) <= 120 / 4 + 6
+    assert all(n // 4 <= clip < n // 4 + 6 for n, clip in enumerate(drawn))
+
+
+def test_what_is_drawn_again_is_the_same_after_a_resume() -> None:
+    reuse = Reuse(times=3, pool=4, choose=lambda clip, rng: {**clip, "n": rng.integers(9, size=1)})
+    whole = Batches(counted_source([]), 2, seed=5, num_workers=0, reuse=reuse)
+    again = Batches(counted_source([]), 2, seed=5, num_workers=0, reuse=reuse)
+    before = [whole.arrays(n) for n in range(12)]
+    for n in (7, 8, 11):
+        resumed = again.arrays(n)
+        assert all(np.array_equal(before[n][k], resumed[k]) for k in resumed)

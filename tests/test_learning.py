@@ -6,16 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from kineograph import Writer
+from kineograph import Writer, read
 from kineograph.cli import main
 from kineograph.data.augment import Frames
 from kineograph.data.clips import ClipSource
 from kineograph.evaluate.baselines import copy_last
 from kineograph.models import ahead, store, weights
 from kineograph.models.net import Kineo
-from kineograph.train import learning
+from kineograph.train import checkpoint, learning, log
 from kineograph.train.learning import Learning, Plan
+from kineograph.train.loop import BEST
 from kineograph.video.levels import frames_of
 from tests_support import TINY_SHAPE, footage
 
@@ -65,7 +67,7 @@ def test_a_copy_learns_and_says_how_it_went(mine: Path, model: Kineo) -> None:
     assert store.names() == ["noise"]
     again = weights.load("noise")
     assert isinstance(again, Kineo)
-    assert again.restorers[ahead.NAME].shape == ahead.SHAPE
+    assert isinstance(again.restorers[ahead.NAME], ahead.Ahead)
     card = weights.card("noise")
     assert card["steps"] == 3
     assert card["held_out_decibels"] == learned.decibels
@@ -131,3 +133,56 @@ def test_a_film_is_learned_from_the_command_line(mine: Path, capsys) -> None:
 def test_what_cannot_be_is_refused(what: str, wrong: object) -> None:
     with pytest.raises(ValueError, match=str(wrong)):
         Learning(**{what: wrong})  # pyright: ignore[reportArgumentType]
+
+
+def test_changes_of_low_rank_are_learned_beside_fixed_weights(mine: Path, model: Kineo) -> None:
+    torch.manual_seed(2)
+    model.restorers[ahead.NAME] = ahead.Ahead().requires_grad_(False)
+    how = Learning(minutes=5.0, lora=2, patience=0)
+    learned = learning.learn(model, source(how, model), [], how, planned(mine / "run", 3))
+    before, after = model.restorers[ahead.NAME], learned.model.restorers[ahead.NAME]
+    mine_, yours = before.state_dict(), after.state_dict()
+    assert mine_.keys() == yours.keys()
+    changed = {k for k in mine_ if not torch.equal(mine_[k], yours[k])}
+    assert changed
+    assert all(k.endswith("weight") for k in changed)
+    saved = checkpoint.load_latest(mine / "run" / "checkpoints")
+    assert saved is not None
+    assert sum(v.numel() for k, v in saved.optimizer.items() if k.endswith("exp_avg")) < 40_000
+    with pytest.raises(ValueError, match="leave out lora"):
+        Learning(lora=2, scratch=True)
+
+
+def test_it_ends_when_it_gets_no_better_and_takes_the_best(mine: Path, model: Kineo) -> None:
+    """A learning rate so large spoils everything: the first look is the best."""
+    how = Learning(minutes=5.0, patience=2, learning_rate=0.3, scratch=True)
+    run = planned(mine / "run", 160)
+    learned = learning.learn(model, source(how, model), held_out(), how, run)
+    looks = [line for line in log.read(run) if "held_out/log-error" in line]
+    assert learned.result.step < 160
+    assert learned.result.finished
+    values = [line["held_out/log-error"] for line in looks]
+    assert len(values) - 1 - values.index(min(values)) == 2
+    best = load_file(run / BEST)
+    kept = learned.model.restorers[ahead.NAME].state_dict()
+    assert all(torch.equal(best[name], kept[name]) for name in best)
+
+
+def test_a_model_with_an_example_imagines_new_films_of_it(mine: Path, model: Kineo, capsys) -> None:
+    model.example = learning.example_of([(footage(), ((0, 10), (10, 40)))])
+    path = store.place("noise")
+    path.parent.mkdir(parents=True)
+    weights.save(model, path, {"name": "noise", "fps": "24"})
+    again = weights.load("noise")
+    assert isinstance(again, Kineo)
+    assert again.example is not None
+    assert torch.equal(again.example, model.example)
+    out = mine / "new.mkv"
+    size = ["--width", "48", "--height", "32", "--seconds", "0.2"]
+    main(["generate", "--model", "noise", "-o", str(out), *size])
+    made = read(out)
+    assert made.frames.shape == (5, 3, 32, 48)
+    assert made.fps == 24
+    with pytest.raises(SystemExit):
+        main(["generate", "--model", "kineo-small", "-o", str(out)])
+    assert "holds no example" in capsys.readouterr().err

@@ -150,7 +150,9 @@ class Generate:
     """Imagine a new film that looks and moves like a given clip; another one for each seed."""
 
     like: tyro.conf.Positional[Path | None] = None
-    """The clip; by default the bundled one."""
+    """The clip; by default the example inside the model, or the bundled one."""
+    model: str | None = None
+    """A model that has learned footage: new films of that."""
     out: Out = None
     """Where to write; by default generated.mp4."""
     seconds: float = 2.0
@@ -222,6 +224,12 @@ class Learn:
     """What it begins with."""
     scratch: bool = False
     """Begin with nothing but the classical answer."""
+    lora: int = 0
+    """Learn only changes of this rank beside fixed weights; 0 is all of them."""
+    patience: int = 4
+    """End early after so many looks that were no better than the best; 0 is never."""
+    example: bool = True
+    """Keep two seconds of the footage inside the model, for `kineo generate --model NAME`."""
     size_px: int = 128
     """Sides of the clips that are learned from."""
     resume: bool = False

@@ -4,16 +4,17 @@ import json
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from kineograph.cli import commands
 from kineograph.data import folder
-from kineograph.evaluate import baselines
+from kineograph.evaluate import baselines, page
 from kineograph.models import store, weights
 from kineograph.models.net import Kineo
-from kineograph.train import learning, machine
+from kineograph.train import learning, log, machine, nearest
 from kineograph.train.learning import Learning
 
 
@@ -21,7 +22,13 @@ def learn(asked: commands.Learn, console: Console) -> None:
     """Learns footage under a name; stopped, it keeps what it has and can go on."""
     began = time.monotonic()
     machine.settle()
-    how = Learning(asked.minutes, scratch=asked.scratch, seed=asked.seed)
+    how = Learning(
+        asked.minutes,
+        scratch=asked.scratch,
+        lora=asked.lora,
+        patience=asked.patience,
+        seed=asked.seed,
+    )
     run = _run_folder(asked)
     model = weights.load(asked.model)
     if not isinstance(model, Kineo):
@@ -38,12 +45,30 @@ def learn(asked: commands.Learn, console: Console) -> None:
     learned = learning.learn(
         model, source, held_out, how, run, baselines.classical(), partial(_told, console), began
     )
-    about = {"data": data, "began_with": asked.model}
-    path = learning.save(learned, asked.name, about)
+    films = folder.training_stretches(packed, split)
+    learned.model.example = learning.example_of(films) if asked.example else None
+    fps = next(iter(found.films.values())).fps
+    about = {"data": data, "began_with": asked.model, "fps": str(fps)}
+    path = _kept(asked.name, learned, films, held_out, about, run)
     _measured(learned, console)
-    console.print(f"{path}: use it as --model {asked.name}.")
+    console.print(f"{path}: use it as --model {asked.name}. {store.page(asked.name)}: its page.")
     if not learned.result.finished:
         console.print("It stopped before its last step: --resume goes on.")
+
+
+def _kept(
+    name: str,
+    learned: learning.Learned,
+    films: nearest.Stretches,
+    held_out: list[nearest.Clip],
+    about: dict[str, Any],
+    run: Path,
+) -> Path:
+    """Puts the model and its page into the store."""
+    report = nearest.report(learning.made_by(learned.model, held_out), held_out, films)
+    path = learning.save(learned, name, {**about, "nearest_learned": report.told})
+    page.written(store.page(name), weights.card(name), report, log.read(run))
+    return path
 
 
 NUM_PER_SHOT = 6

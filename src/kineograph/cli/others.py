@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from kineograph import arrays, regions, tasks, video
 from kineograph.answer import Sampling
@@ -17,6 +19,8 @@ from kineograph.cli import commands
 from kineograph.cli.films import bar, out_of
 from kineograph.imagine import Imagining
 from kineograph.models import eulerian, weights
+from kineograph.models.net import Kineo
+from kineograph.video.levels import from_levels
 
 MOST_MOTION = 240
 """So many frames of a film say enough of how it moves."""
@@ -78,18 +82,33 @@ LARGEST = (256, 144)
 
 def generate(asked: commands.Generate, console: Console) -> None:
     """Imagines a film like a clip."""
-    path = asked.like or weights.ASSETS / "clip.mp4"
-    clip = video.read(path, num_frames=min(MOST_MOTION, video.count_frames(path)))
-    height, width = _imagined_size(asked, *clip.frames.shape[-2:])
-    num = tasks.frames_in(asked.seconds, clip.fps)
+    like, fps, name = _liked(asked)
+    height, width = _imagined_size(asked, *like.shape[-2:])
+    num = tasks.frames_in(asked.seconds, fps)
     out = asked.out or Path("generated.mp4")
     how = Imagining(asked.seed, asked.variety)
-    frames = tasks.generate(clip.frames, num, height, width, asked.loop, how)
-    recipe = {"task": "generate", "like": path.name, "loop": asked.loop, **asdict(how)}
-    _written(frames, num, (width, height), clip.fps, out, asked.quality, recipe, console)
+    frames = tasks.generate(like, num, height, width, asked.loop, how)
+    recipe = {"task": "generate", "like": name, "loop": asked.loop, **asdict(how)}
+    _written(frames, num, (width, height), fps, out, asked.quality, recipe, console)
     if asked.compare:
         film = video.read(out).frames
-        _drawn({"clip": clip.frames, "generated": film}, asked.compare, console)
+        _drawn({"clip": like, "generated": film}, asked.compare, console)
+
+
+def _liked(asked: commands.Generate) -> tuple[Tensor, Fraction, str]:
+    """The clip that is imagined after, its rate and name. ValueError where a model has none."""
+    if asked.like is None and asked.model is not None:
+        model = weights.load(asked.model)
+        if not isinstance(model, Kineo) or model.example is None:
+            raise ValueError(
+                f"{asked.model} holds no example of what it learned: give a clip, too, or a model "
+                "that was learned without --no-example."
+            )
+        fps = Fraction(weights.card(asked.model).get("fps", "24"))
+        return from_levels(model.example), fps, asked.model
+    path = asked.like or weights.ASSETS / "clip.mp4"
+    clip = video.read(path, num_frames=min(MOST_MOTION, video.count_frames(path)))
+    return clip.frames, clip.fps, path.name
 
 
 def _imagined_size(asked: commands.Generate, height: int, width: int) -> tuple[int, int]:

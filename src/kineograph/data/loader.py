@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +14,9 @@ from torch import Tensor
 from kineograph.data.augment import Frames
 from kineograph.data.clips import Source, rng_for
 
-Prepare = Callable[[Frames, np.random.Generator], dict[str, np.ndarray]]
-PREPARE_STREAM = 1
+Arrays = dict[str, np.ndarray]
+Prepare = Callable[[Frames, np.random.Generator], Arrays]
+PREPARE_STREAM, REUSE_STREAM = 1, 4
 
 
 class Batch(NamedTuple):
@@ -28,6 +29,19 @@ class Batch(NamedTuple):
     def to(self, device: torch.device | str) -> "Batch":
         extra = {name: value.to(device, non_blocking=True) for name, value in self.extra.items()}
         return Batch(self.frames.to(device, non_blocking=True), self.indices, extra)
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """Clips that are costly to prepare are drawn several times, from a pool that moves on.
+
+    Each clip is drawn `times` times on average, among `pool` others; `choose(arrays, rng)` takes
+    something else of it each time.
+    """
+
+    times: int
+    pool: int
+    choose: Callable[[Arrays, np.random.Generator], Arrays]
 
 
 @dataclass(frozen=True)
@@ -48,18 +62,32 @@ class Batches:
     num_ahead: int = 3
     rank: int = 0
     world: int = 1
+    reuse: Reuse | None = None
+    kept: dict[int, Arrays] = field(default_factory=dict, repr=False)
 
     def __call__(self, position: int = 0) -> Generator[Batch, None, None]:
         if self.num_workers == 0:
             return (as_batch(self.arrays(n)) for n in counted(position))
         return prefetched(self, position)
 
-    def arrays(self, position: int) -> dict[str, np.ndarray]:
+    def arrays(self, position: int) -> Arrays:
         """One batch as arrays."""
         first = (position * self.world + self.rank) * self.batch_size
         return stacked([self.one(index) for index in range(first, first + self.batch_size)])
 
-    def one(self, index: int) -> dict[str, np.ndarray]:
+    def one(self, index: int) -> Arrays:
+        if self.reuse is None:
+            return self.made(index)
+        rng = rng_for(self.seed, index, REUSE_STREAM)
+        clip = index // self.reuse.times + int(rng.integers(self.reuse.pool))
+        made = self.kept.get(clip) or self.made(clip)
+        self.kept[clip] = made
+        while len(self.kept) > self.reuse.pool:
+            self.kept.pop(min(list(self.kept)), None)
+        return {**self.reuse.choose(made, rng), "indices": np.array(index)}
+
+    def made(self, index: int) -> Arrays:
+        """A clip, and what was prepared of it."""
         clip = self.source(self.seed, index)
         rng = rng_for(self.seed, index, PREPARE_STREAM)
         made = self.prepare(clip, rng) if self.prepare else {}
@@ -72,21 +100,21 @@ def counted(first: int) -> Iterator[int]:
         first += 1
 
 
-def stacked(clips: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def stacked(clips: list[Arrays]) -> Arrays:
     """Clips as one array per name; frames turn from `t h w c` to `t c h w`."""
     batch = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
     batch["frames"] = np.ascontiguousarray(np.moveaxis(batch["frames"], -1, 2))
     return batch
 
 
-def as_batch(arrays: dict[str, np.ndarray]) -> Batch:
+def as_batch(arrays: Arrays) -> Batch:
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return Batch(tensors.pop("frames"), tensors.pop("indices"), tensors)
 
 
 def prefetched(batches: Batches, position: int) -> Generator[Batch, None, None]:
     """Batches made ahead of time by threads, handed out in order."""
-    waiting: deque[Future[dict[str, np.ndarray]]] = deque()
+    waiting: deque[Future[Arrays]] = deque()
     pool = ThreadPoolExecutor(batches.num_workers, thread_name_prefix="clips")
     try:
         for number in counted(position):

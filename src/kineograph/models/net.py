@@ -7,12 +7,12 @@ start at the classical answer; training can only move on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -115,23 +115,20 @@ def coherent(plan: Plan, noise: Float[Tensor, "n 3 h w"]) -> Plan:
     along = [plan.paths[:, CANDIDATES[k].path] * CANDIDATES[k].along for k in used]
     motions = torch.cat([torch.stack(along, 1), plan.motions[:, :-1]], 1)
     gates = torch.cat([plan.gates[:, used], plan.gates[:, len(CANDIDATES) : -1]], 1).clamp(min=0)
-    gates = gates * (VARIETY * _broad(noise, gates.shape[1])).exp()
+    gates = gates * (VARIETY * broad(noise, gates.shape[1])).exp()
     mean = (gates[:, :, None] * motions).sum(1) / (gates.sum(1, keepdim=True) + 1e-3)
-    path = nearby(mean, SMOOTH_PX)
-    sharp = torch.zeros_like(plan.gates)
+    return pulled(nearby(mean, SMOOTH_PX), plan.steps)
+
+
+def pulled(motion: Float[Tensor, "n 2 h w"], steps: Float[Tensor, " n"]) -> Plan:
+    """The plan that moves the last known frame, and paints nothing."""
+    sharp = motion.new_zeros((len(motion), len(CANDIDATES), *motion.shape[-2:]))
     sharp[:, SHARP] = 1
-    paths = path[:, None].expand_as(plan.paths)
-    return replace(plan, gates=sharp, paths=paths, added=torch.zeros_like(plan.added))
+    paths = motion[:, None].expand(-1, NUM_SOURCES, -1, -1, -1)
+    return Plan(sharp, paths, steps, motion[:, None][:, :0], torch.zeros_like(sharp[:, :3]))
 
 
-def guess_alone(said: "Said", added: Float[Tensor, "n 3 h w"]) -> Plan:
-    """The plan of the guess for one clip, and what is added to it."""
-    gates = shares(said.weights[0], added.shape[-2:])
-    no_motions = added.new_zeros((len(added), 0, 2, *added.shape[-2:]))
-    return Plan(gates, said.paths[0], said.steps, no_motions, added)
-
-
-def _broad(noise: Float[Tensor, "n 3 h w"], count: int) -> Float[Tensor, "1 count h w"]:
+def broad(noise: Float[Tensor, "n 3 h w"], count: int) -> Float[Tensor, "1 count h w"]:
     """Smooth fields of about unit variance, made of the noise of all frames."""
     fields = noise.flatten(0, 1)[:count][None]
     # The mean over a square of w px has a standard deviation of 1/w; twice over, 2/3 of that.
@@ -145,7 +142,13 @@ def _moved(last: Tensor, before: Tensor, motions: Float[Tensor, "n k 2 h w"]) ->
 
 
 class Kineo(nn.Module):
-    """Encoder (each frame), predictor (all frames at once), decoder (each unknown frame)."""
+    """Encoder (each frame), predictor (all frames at once), decoder (each unknown frame).
+
+    example: some of what it learned from, as bytes, to imagine new films of; None where nothing
+    of that may be kept.
+    """
+
+    example: UInt8[Tensor, "t 3 h w"] | None
 
     def __init__(self, shape: Shape | None = None) -> None:
         super().__init__()
@@ -194,6 +197,7 @@ class Kineo(nn.Module):
         self.rehearsal_weight = nn.Parameter(torch.ones(()))
         self.weigh = Weigher().requires_grad_(False)
         self.restorers = nn.ModuleDict()
+        self.register_buffer("example", None)
         self._begin_at_the_guess()
 
     def _begin_at_the_guess(self) -> None:

@@ -16,7 +16,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kineograph.models.layers import channels_last, conv, zeroed
+from kineograph.models.layers import conv, zeroed
+from kineograph.models.unet import UNet
 
 STRIDE_PX = 8
 """Sides must be multiples of this."""
@@ -58,21 +59,8 @@ class Shown:
     told: Float[Tensor, "n a"]
 
 
-class Block(nn.Module):
-    """x + conv(relu(conv(x))): no norm, since levels matter here and every pass costs."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first, self.second = conv(channels, channels), conv(channels, channels)
-        nn.init.kaiming_normal_(self.first.weight)
-        nn.init.normal_(self.second.weight, std=0.3 * (9 * channels) ** -0.5)
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
-
-
 class Restorer(nn.Module):
-    """A small U-Net on cells of 2, 4 and 8 px, whose answer is gates and a correction.
+    """A small U-Net whose answer is gates and a correction.
 
     All of it works on cells of 2x2 px, planes of which are numbered channel * 4 + place.
     """
@@ -82,23 +70,21 @@ class Restorer(nn.Module):
     def __init__(self, shape: RestorerShape | None = None) -> None:
         super().__init__()
         self.shape = s = shape or RestorerShape()
-        fine, middle, coarse = s.channels
-        self.see = conv(4 * (7 + 4 * s.num_made), fine)
-        self.tell = nn.Linear(s.num_told, fine, bias=False)
-        self.fine_in, self.fine_out = Block(fine), Block(fine)
-        self.down = nn.Conv2d(fine, middle, 2, 2)
-        self.middle_in, self.middle_out = Block(middle), Block(middle)
-        self.down_again = nn.Conv2d(middle, coarse, 2, 2)
-        self.coarse = nn.Sequential(Block(coarse), Block(coarse))
-        self.up = nn.ConvTranspose2d(coarse, middle, 2, 2)
-        self.up_again = nn.ConvTranspose2d(middle, fine, 2, 2)
-        self.say = zeroed(conv(fine, 4 * (1 + s.num_made + len(s.soft_px) + 3)))
+        self.look = UNet(4 * (7 + 4 * s.num_made), s.num_told, s.channels)
+        self.say = zeroed(conv(s.channels[0], 4 * (1 + s.num_made + len(s.soft_px) + 3)))
         self.slope = nn.Parameter(torch.ones(s.num_made))
         self.bias = nn.Parameter(torch.zeros(s.num_made))
         self.register_buffer("softening", softening(s.soft_px), persistent=False)
 
     def forward(self, shown: Shown) -> Float[Tensor, "n 3 h w"]:
         """The frames as they are taken to be."""
+        gates, pictures, correction = self.chosen(shown)
+        return F.pixel_shuffle(mixed(gates, pictures) + correction, 2)
+
+    def chosen(
+        self, shown: Shown
+    ) -> tuple[Float[Tensor, "n k 4 h2 w2"], list[Tensor], Float[Tensor, "n 12 h2 w2"]]:
+        """The gates of its own copy, the pictures made and the softened starts; these; the rest."""
         pictures = [as_values(picture) for picture in (shown.own, *shown.made.unbind(1))]
         trust, *doubts = (as_cells(plane) for plane in (shown.trust, *shown.doubt.split(1, 1)))
         odds = [torch.log(trust / 255 + UNTRUSTED)]
@@ -108,21 +94,13 @@ class Restorer(nn.Module):
         differ = [CONTRAST * (picture - start) for picture in pictures]
         doubted = [doubt / (2 * LEVELS) for doubt in doubts]
         seen = torch.cat([start, differ[0], trust / 255, *differ[1:], *doubted], 1)
-        said = self._said(seen, shown.told).contiguous()
+        said = self.say(self.look(seen, shown.told)[0]).contiguous()
         if self.shape.soft_px:
             wide = F.pad(start, (1, 1, 1, 1), mode="replicate")
             pictures += F.conv2d(wide, self.softening).split(12, 1)
             odds += [torch.full_like(trust, UNASKED) for _ in self.shape.soft_px]
         correction, moved = said[:, :12], said[:, 12:].unflatten(1, (-1, 4))
-        gates = (torch.stack(odds, 1) + moved).softmax(1)
-        return F.pixel_shuffle(mixed(gates, pictures) + correction, 2)
-
-    def _said(self, seen: Tensor, told: Tensor) -> Float[Tensor, "n c h2 w2"]:
-        x = channels_last(self.see(seen)).add_(self.tell(told)[..., None, None])
-        fine = self.fine_in(x)
-        middle = self.middle_in(self.down(fine))
-        middle = self.middle_out(self.up(self.coarse(self.down_again(middle))).add_(middle))
-        return self.say(self.fine_out(self.up_again(middle).add_(fine)))
+        return (torch.stack(odds, 1) + moved).softmax(1), pictures, correction
 
 
 def doubt_of(times_less: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n"]:

@@ -75,8 +75,14 @@ def remove(name: str) -> Path:
     if not run.is_dir():
         path = existing(name)
     path.unlink(missing_ok=True)
+    shutil.rmtree(page(name), ignore_errors=True)
     shutil.rmtree(run, ignore_errors=True)
     return path
+
+
+def page(name: str) -> Path:
+    """The folder of a model's card, written for people, and its pictures."""
+    return folder() / "cards" / checked(name)
 
 
 def run_folder(name: str) -> Path:

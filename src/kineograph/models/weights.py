@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from kineograph.models import store
+from kineograph.models import ahead, store
+from kineograph.models.ahead import Ahead
 from kineograph.models.codec import Vae, VaeShape
 from kineograph.models.latent import LatentKineo, LatentShape
 from kineograph.models.net import Kineo, Shape
@@ -32,8 +33,9 @@ def save(model: Model, path: Path, card: dict[str, Any]) -> None:
 
 
 def write(model: nn.Module, path: Path, about: Mapping[str, str]) -> None:
-    """Any module's tensors in float16 with what is said about them, aside and then in place."""
-    tensors = {k: v.detach().half().contiguous().cpu() for k, v in model.state_dict().items()}
+    """Any module's tensors, floats in float16, with what is said about them: aside, then there."""
+    state = {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}
+    tensors = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     aside = path.with_name(f".{path.name}.part")
     save_file(tensors, aside, metadata=dict(about))
     aside.chmod(0o644)
@@ -81,7 +83,8 @@ def _loaded(name: str) -> Model:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
             numbers = json.loads(about["shape"])
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+            held = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        tensors = {k: v.float() if v.is_floating_point() else v for k, v in held.items()}
         with torch.random.fork_rng(devices=[]):
             model = _made(about.get("kind", "plan"), numbers)
         model.load_state_dict(tensors)
@@ -94,7 +97,10 @@ def _about(model: Model) -> tuple[str, dict[str, Any]]:
     """What kind of model it is, and the numbers that it is made from."""
     if isinstance(model, Kineo):
         restorers = {name: asdict(net.shape) for name, net in restorers_of(model).items()}
-        return "plan", {**asdict(model.shape), "restorers": restorers}
+        if ahead.NAME in model.restorers:
+            restorers[ahead.NAME] = {}
+        example = [] if model.example is None else list(model.example.shape)
+        return "plan", {**asdict(model.shape), "restorers": restorers, "example": example}
     if isinstance(model, Restorer):
         return "restorer", asdict(model.shape)
     if isinstance(model, Vae):
@@ -106,10 +112,11 @@ def _about(model: Model) -> tuple[str, dict[str, Any]]:
 def _made(kind: str, numbers: dict[str, Any]) -> Model:
     """The inverse of `_about`, untrained."""
     if kind == "plan":
-        restorers = numbers.pop("restorers", {})
+        restorers, example = numbers.pop("restorers", {}), numbers.pop("example", [])
         model = Kineo(Shape(**numbers))
+        model.example = torch.empty(example, dtype=torch.uint8) if example else None
         for name, shape in restorers.items():
-            model.restorers[name] = _restorer(shape)
+            model.restorers[name] = Ahead() if name == ahead.NAME else _restorer(shape)
         return model
     if kind == "restorer":
         return _restorer(numbers)

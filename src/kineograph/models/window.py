@@ -10,12 +10,14 @@ from torch.nn import functional as F
 
 from kineograph.known import Known
 from kineograph.models import ahead, fade
+from kineograph.models.ahead import Ahead
+from kineograph.models.candidates import NUM_SOURCES
 from kineograph.models.fade import Fade
 from kineograph.models.guess import guess_of
 from kineograph.models.latent import LatentKineo
 from kineograph.models.layers import warped
 from kineograph.models.motion import NUM_KNOWN
-from kineograph.models.net import STRIDE_PX, Kineo, Plan, coherent, guess_alone, render
+from kineograph.models.net import STRIDE_PX, Kineo, Plan, coherent, render
 from kineograph.shapes import Grid
 
 Predictor = Kineo | LatentKineo
@@ -61,8 +63,8 @@ class _Faded:
 class _Planned:
     """Asked in pixels; frames are made by the plan, of the last known ones.
 
-    The mean blends what may come: where the model has learned to, the guess as a restorer mends
-    it. A sample must look like a film, so its plan is `coherent`.
+    The mean blends what may come; a sample must look like a film, so its plan is `coherent`.
+    Where the model has learned to, both come from what it learned (`ahead`).
     """
 
     def __init__(self, model: Kineo, known: Float[Tensor, "8 3 h w"], mean: bool) -> None:
@@ -73,6 +75,7 @@ class _Planned:
         self.question = Known.exactly(padded).followed_by(len(model.horizons))
         self.plan: Plan | None = None
         self.noise: Tensor | None = None
+        self.foreseen: Plan | None = None
 
     def clean(self, latents: Tensor, sigma: Tensor) -> Float[Tensor, "b t c h w"]:
         unknown, plan = self._answer(latents, sigma)
@@ -86,8 +89,9 @@ class _Planned:
         return torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
 
     def _answer(self, latents: Tensor, sigma: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
-        if self.mean and ahead.NAME in self.model.restorers:
-            return self._mended(latents[:, :NUM_KNOWN])
+        learned = self._learned()
+        if learned is not None:
+            return self._foreseen(learned, latents)
         unknown, plan = self.model(latents, sigma, self.guess, said=self.said)
         if self.mean:
             return unknown, plan
@@ -95,10 +99,20 @@ class _Planned:
         last = latents[:, NUM_KNOWN - 1].expand(unknown.shape[1], -1, -1, -1)
         return warped(last, plan.paths[:, 0], "bicubic")[None], plan
 
-    def _mended(self, known: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
-        shown = ahead.shown_ahead(known, self.said, self.model.horizons)
-        unknown = self.model.restorers[ahead.NAME](shown)
-        return unknown[None], guess_alone(self.said, unknown - self.said.blend[0])
+    def _learned(self) -> Ahead | None:
+        found = dict(self.model.restorers.items()).get(ahead.NAME)
+        return found if isinstance(found, Ahead) else None
+
+    def _foreseen(self, net: Ahead, latents: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
+        """What has learned to foresee says all at once, so more steps say the same again."""
+        known = latents[:, :NUM_KNOWN]
+        if self.foreseen is None:
+            coming = ahead.coming_of(known, self.said, self.model.horizons)
+            noise = None if self.mean else self._noise(latents)
+            self.foreseen = net.plan(coming, self.said, noise)
+        newest = known[0, -NUM_SOURCES:]
+        made = [render(self.foreseen, n, newest) for n in range(len(self.said.steps))]
+        return torch.stack(made)[None], self.foreseen
 
     def _noise(self, latents: Tensor) -> Float[Tensor, "n 3 h w"]:
         """What the sampler began with: all steps of a sample must mean the same motion."""

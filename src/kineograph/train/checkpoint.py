@@ -60,6 +60,14 @@ def storable(tensors: Mapping[str, Tensor]) -> Tensors:
     return {name: t.detach().to("cpu", copy=True).contiguous() for name, t in tensors.items()}
 
 
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """One file, whole or as it was before."""
+    aside = path.with_name(f".{path.name}.part")
+    save_file(storable(tensors), aside)
+    synced_sha256(aside)
+    aside.replace(path)
+
+
 def prune(folder: Path, keep: int, newest: Path) -> None:
     """Keeps `newest`, which was just written and so is good, and the `keep - 1` before it.
 

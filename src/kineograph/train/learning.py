@@ -4,6 +4,7 @@ What is chosen for the machine is measured first: two steps on a copy tell time 
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -12,26 +13,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kineograph.answer import Sampling, continued
 from kineograph.data.augment import Augment, Frames
-from kineograph.data.clips import ClipOptions, Source
+from kineograph.data.clips import ClipOptions, Source, rng_for
 from kineograph.data.folder import write_json
-from kineograph.data.loader import Batches, as_batch
+from kineograph.data.loader import Batches, as_batch, stacked
+from kineograph.imagine import Imagining, generate
 from kineograph.models import ahead, store, weights
 from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import Kineo
-from kineograph.models.restorer import Restorer
-from kineograph.train import checkpoint, machine, restoring
+from kineograph.train import checkpoint, lora, machine, restoring
 from kineograph.train.lessons import LESSONS, Lesson, begun, to_come
-from kineograph.train.loop import FitResult, fit
+from kineograph.train.loop import BEST, FitResult, fit
+from kineograph.train.nearest import Clip, Stretches
 from kineograph.train.recipes import take_mean_weights
 from kineograph.train.watch import Pictures, strips
-from kineograph.video.levels import frames_of
+from kineograph.video.levels import frames_of, from_levels, in_bytes
 
 Continue = Callable[[Float[Tensor, "t 3 h w"], int], Float[Tensor, "n 3 h w"]]
 MOST_WATCHED = 12
@@ -39,8 +44,13 @@ MOST_WATCHED = 12
 SPARED_SECONDS, USED_SHARE = 20.0, 0.92
 """Of the budget: what saving and the last measures take, and what steps may, of the rest."""
 LEAST_STEPS = 40
+NUM_BESIDE = min(2, os.cpu_count() or 1)
+"""Clips are prepared beside the step, by another core where there is one."""
 MEMORY_SHARE = 0.5
 """Of what is free, at most so much is used."""
+EXAMPLE_FRAMES, EXAMPLE_PX = 48, 144
+NUM_MADE = 2
+"""Clips of each kind that are searched for among what was learned from."""
 PLAN = "plan.json"
 
 
@@ -49,12 +59,16 @@ class Learning:
     """What is learned, and how long that may take.
 
     lesson: which of the model's restorers; the one of what comes next by default. scratch: from
-    nothing but the classical answer, instead of from the shipped weights.
+    nothing but the classical answer, instead of from the shipped weights. lora: the rank of the
+    changes that are learned, 0 for all weights. patience: ends after so many looks in a row that
+    were no better than the best, and takes the best; 0 is never.
     """
 
     minutes: float = 10.0
     lesson: str = ahead.NAME
     scratch: bool = False
+    lora: int = 0
+    patience: int = 4
     learning_rate: float | None = None
     seed: int = 0
 
@@ -63,6 +77,10 @@ class Learning:
             raise ValueError(f"minutes is {self.minutes}: give more than 0, and at most 100,000.")
         if self.lesson not in LESSONS:
             raise ValueError(f"There is no lesson {self.lesson!r}: give one of {list(LESSONS)}.")
+        if self.lora and self.scratch:
+            raise ValueError("From scratch there is nothing to change a little: leave out lora.")
+        if self.patience < 0:
+            raise ValueError(f"patience is {self.patience}: give 0 (never) or more looks.")
 
 
 @dataclass(frozen=True)
@@ -145,24 +163,25 @@ def learn(
     if told is not None:
         told(plan)
     held = list(held_out)[:MOST_WATCHED]
-    batches = Batches(source, plan.batch_size, how.seed, lesson.prepare)
+    batches = Batches(source, plan.batch_size, how.seed, lesson.prepare, reuse=lesson.reuse)
     options = replace(
         restoring.options_of(plan.steps, run.minutes(how), lesson.learning_rate, how.seed),
         held_out_every=max(20, plan.steps // 8),
         checkpoint_every=max(20, plan.steps // 8),
         pictures_every=max(20, plan.steps // 4),
         warmup_steps=min(30, plan.steps // 4),
+        patience=how.patience if held else 0,
     )
     result = fit(
         net,
-        restoring.objective,
+        lesson.objective,
         batches,
         options,
         out,
         held_out=restoring.watched_by(lesson, held, 0) if held else None,
         pictures=_pictures(model, how.lesson, held[:2]) if how.lesson == ahead.NAME else None,
     )
-    take_mean_weights(net, out)
+    _take_weights(net, out, how)
     learned = with_net(model, how.lesson, net)
     everyone = {"before": model, "learned": learned}
     measured = {name: partial(_mean, one) for name, one in everyone.items()}
@@ -189,8 +208,36 @@ def save(learned: Learned, name: str, about: Mapping[str, Any]) -> Path:
     return path
 
 
-def with_net(model: Kineo, name: str, net: Restorer) -> Kineo:
-    """A copy of the model with one restorer in place of its own."""
+def example_of(films: Stretches) -> UInt8[Tensor, "n 3 h2 w2"]:
+    """Two seconds or so from the middle of the longest stretch, to imagine new films of."""
+    film, (start, end) = max(
+        ((film, shot) for film, shots in films for shot in shots),
+        key=lambda one: one[1][1] - one[1][0],
+    )
+    count = min(EXAMPLE_FRAMES, end - start)
+    first = start + (end - start - count) // 2
+    ratio = min(1.0, EXAMPLE_PX / min(film.shape[1:3]))
+    size = tuple(max(2, round(n * ratio)) for n in (film.shape[2], film.shape[1]))
+    small = [cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in film[first : first + count]]
+    return rearrange(torch.from_numpy(np.stack(small)), "t h w c -> t c h w").contiguous()
+
+
+def made_by(model: Kineo, held_out: Sequence[Clip]) -> list[Clip]:
+    """Samples of how held-out clips go on, and new films like the model's example."""
+    made = []
+    for clip in list(held_out)[:NUM_MADE]:
+        film = continued(model, frames_of(clip)[:NUM_KNOWN], NUM_KNOWN, Sampling(2))
+        made.append(torch.stack(list(film)))
+    if model.example is not None:
+        like = from_levels(model.example)
+        for seed in range(NUM_MADE):
+            height, width = like.shape[-2:]
+            made.append(generate(like, NUM_KNOWN, height, width, Imagining(seed)))
+    return [rearrange(in_bytes(one), "t c h w -> t h w c").numpy() for one in made]
+
+
+def with_net(model: Kineo, name: str, net: nn.Module) -> Kineo:
+    """A copy of the model with one of its networks replaced."""
     made = deepcopy(model)
     made.restorers[name] = deepcopy(net).eval().requires_grad_(False)
     return made
@@ -211,15 +258,22 @@ def _mean(model: Kineo, known: Tensor, num_frames: int) -> Float[Tensor, "n 3 h 
     return torch.stack(list(continued(model, known, num_frames, Sampling(1))))
 
 
-def _start(model: Kineo, lesson: Lesson, how: Learning) -> Restorer:
+def _start(model: Kineo, lesson: Lesson, how: Learning) -> nn.Module:
     if how.scratch or how.lesson not in model.restorers:
         return begun(lesson)
-    own = deepcopy(model.restorers[how.lesson])
-    assert isinstance(own, Restorer)
-    return own.requires_grad_(True)
+    net = deepcopy(model.restorers[how.lesson]).requires_grad_(True)
+    return lora.adapted(net, how.lora, how.seed) if how.lora else net
 
 
-def _plan(net: Restorer, lesson: Lesson, source: Source, how: Learning, run: _Run) -> Plan:
+def _take_weights(net: nn.Module, out: Path, how: Learning) -> None:
+    """The newest mean weights, or the best ones where the run was watched for that."""
+    take_mean_weights(net, out)
+    if how.patience and (out / BEST).is_file():
+        checkpoint.restore(checkpoint.tensors_of(net), load_file(out / BEST))
+    lora.merged(net)
+
+
+def _plan(net: nn.Module, lesson: Lesson, source: Source, how: Learning, run: _Run) -> Plan:
     """What is chosen; a run that was stopped keeps its plan, one that was done gets more steps."""
     path = run.folder / PLAN
     before = Plan(**json.loads(path.read_text())) if path.is_file() else None
@@ -233,45 +287,67 @@ def _plan(net: Restorer, lesson: Lesson, source: Source, how: Learning, run: _Ru
 
 
 def chosen(
-    net: Restorer, lesson: Lesson, source: Source, how: Learning, seconds_spent: float
+    net: nn.Module, lesson: Lesson, source: Source, how: Learning, seconds_spent: float
 ) -> Plan:
     """Measures steps of one and two clips on a copy: from these, the batch that fits the memory.
 
     ValueError if not even one clip fits, or the time is too short to learn anything.
     """
-    seconds, peaks = zip(*(_tried(net, lesson, source, n) for n in (1, 2)), strict=True)
-    a_clip = max(1.0, peaks[1] - peaks[0])
-    room = MEMORY_SHARE * machine.free_mb()
-    batch = min(lesson.batch_size, 1 + int(max(0.0, room - a_clip) / a_clip))
+    one, two = (_tried(net, lesson, source, n) for n in (1, 2))
+    a_clip = max(1.0, two.peak_mb - one.peak_mb)
+    pool = lesson.reuse.pool if lesson.reuse else 0
+    room = MEMORY_SHARE * machine.free_mb() - pool * one.kept_mb
     if a_clip > room:
         raise ValueError(
-            f"One clip takes {a_clip:.0f} MB more and only {room:.0f} may be used: give smaller "
-            "clips (--size-px), or free some memory."
+            f"One clip takes {a_clip + pool * one.kept_mb:.0f} MB more, and only "
+            f"{max(0.0, room + pool * one.kept_mb):.0f} may be used: give smaller clips "
+            "(--size-px), or free some memory."
         )
-    a_step = seconds[0] + max(0.0, seconds[1] - seconds[0]) * (batch - 1)
-    left = (how.minutes * 60 - seconds_spent - SPARED_SECONDS) * USED_SHARE
-    steps = int(left / max(a_step, 1e-3))
+    batch = min(lesson.batch_size, int(room / a_clip))
+    prepared = one.prepare_seconds / NUM_BESIDE / (lesson.reuse.times if lesson.reuse else 1)
+    a_step = one.seconds + max(0.0, two.seconds - one.seconds) * (batch - 1) + batch * prepared
+    spent = seconds_spent + SPARED_SECONDS + pool * one.prepare_seconds / NUM_BESIDE
+    steps = int((how.minutes * 60 - spent) * USED_SHARE / max(a_step, 1e-3))
     if steps < LEAST_STEPS:
-        needed = (LEAST_STEPS * a_step / USED_SHARE + SPARED_SECONDS + seconds_spent) / 60
+        needed = (LEAST_STEPS * a_step / USED_SHARE + spent) / 60
         raise ValueError(
             f"{how.minutes:g} minutes are {max(0, steps)} steps of {a_step:.1f} s here, too few to "
             f"learn anything: give --minutes {needed:.1f} or more."
         )
-    return Plan(batch, steps, a_step, peaks[1] + a_clip * max(0, batch - 2))
+    peak = max(one.peak_mb, two.peak_mb) + a_clip * max(0, batch - 2) + pool * one.kept_mb
+    return Plan(batch, steps, a_step, peak)
 
 
-def _tried(net: Restorer, lesson: Lesson, source: Source, num_clips: int) -> tuple[float, float]:
-    """Seconds of one step of so many clips, after one to warm up; the process's peak in MB."""
+@dataclass(frozen=True)
+class _Trial:
+    """One step as it was measured: its seconds, the process's peak, and what a clip takes."""
+
+    seconds: float
+    peak_mb: float
+    prepare_seconds: float
+    kept_mb: float
+
+
+def _tried(net: nn.Module, lesson: Lesson, source: Source, num_clips: int) -> _Trial:
+    """A step of so many clips, after one to warm up, on a copy."""
     copy = deepcopy(net)
-    batches = Batches(source, num_clips, prepare=lesson.prepare, num_workers=0)
-    start = 0.0
+    batches = Batches(source, num_clips, prepare=lesson.prepare)
+    machine.forget_peak()
+    seconds = preparing = kept = 0.0
     for n in range(2):
         start = time.perf_counter()
-        batch = as_batch(batches.arrays(n))
-        loss, _ = restoring.objective(copy, batch, torch.Generator())
+        clips = [batches.made(n * num_clips + i) for i in range(num_clips)]
+        preparing = (time.perf_counter() - start) / num_clips
+        kept = sum(array.nbytes for array in clips[0].values()) / 1e6
+        if lesson.reuse:
+            clips = [lesson.reuse.choose(clip, rng_for(0, n)) for clip in clips]
+            clips = [{**clip, "indices": np.array(n)} for clip in clips]
+        start = time.perf_counter()
+        loss, _ = lesson.objective(copy, as_batch(stacked(clips)), torch.Generator())
         loss.backward()
         copy.zero_grad(set_to_none=True)
-    return time.perf_counter() - start, machine.peak_mb()
+        seconds = time.perf_counter() - start
+    return _Trial(seconds, machine.peak_mb(), preparing, kept)
 
 
 def _pictures(model: Kineo, name: str, clips: Sequence[Frames]) -> Pictures:
@@ -279,7 +355,6 @@ def _pictures(model: Kineo, name: str, clips: Sequence[Frames]) -> Pictures:
     drawn = strips(clips)
 
     def of(net: nn.Module) -> Mapping[str, Float[Tensor, "c h w"]]:
-        assert isinstance(net, Restorer)
         return drawn(with_net(model, name, net))
 
     return of

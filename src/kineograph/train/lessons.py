@@ -12,8 +12,9 @@ from jaxtyping import Bool, UInt8
 
 from kineograph.data import degrade
 from kineograph.data.augment import Frames
-from kineograph.data.loader import Prepare
+from kineograph.data.loader import Arrays, Prepare, Reuse
 from kineograph.models import ahead, carried, weights
+from kineograph.models.ahead import Ahead
 from kineograph.models.aligned import last_frame
 from kineograph.models.between import NUM_BETWEEN, between, flows_of
 from kineograph.models.candidates import NUM_SOURCES
@@ -23,7 +24,9 @@ from kineograph.models.net import Kineo, answered
 from kineograph.models.restorer import Restorer, RestorerShape
 from kineograph.models.uncover import NUM_UNCOVERED, uncovered
 from kineograph.models.weigh import Weigher
+from kineograph.train import scoring
 from kineograph.train.recipes import WEIGHED_WORN_SHARE, worn
+from kineograph.train.watch import Objective
 from kineograph.video.levels import frames_of
 
 NUM_ASKED = 4
@@ -34,12 +37,13 @@ LED_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Lesson:
-    """A restorer's question: how it is shaped, how long the clips are, and what it is shown.
+    """A network's question: how it is shaped, how long the clips are, and what it is shown.
 
-    bias, soft_bias: the odds with which pictures and softened ones begin.
+    shape: of a restorer; None for what foresees. bias: the odds with which pictures begin.
+    objective: what it learns by. watched: the numbers to watch it by.
     """
 
-    shape: RestorerShape
+    shape: RestorerShape | None
     num_frames: int
     prepare: Prepare
     steps: int
@@ -47,7 +51,9 @@ class Lesson:
     batch_size: int = 8
     learning_rate: float = 1.5e-3
     bias: tuple[float, ...] = ()
-    soft_bias: float = 0.0
+    reuse: Reuse | None = None
+    objective: Objective = scoring.restored
+    watched: tuple[tuple[str, Objective], ...] = (("log-error", scoring.restored),)
     faults: str = ""
 
 
@@ -181,20 +187,31 @@ def random_holes(
 
 
 def to_come(weigher: Weigher, clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Some of the frames that follow 8 known ones, guessed."""
+    """The frames that follow 8 known ones, guessed."""
     frames = frames_of(clip)[None]
     known = frames[:, :NUM_KNOWN]
-    chosen = rng.choice(len(clip) - NUM_KNOWN, NUM_ASKED, replace=False)
-    horizons = sorted(1 + int(n) for n in chosen)
+    horizons = range(1, len(clip) - NUM_KNOWN + 1)
     said = answered(weigher, known[:, -NUM_SOURCES:], guess_of(known), horizons)
-    shown = ahead.shown_ahead(known, said, horizons)
+    coming = ahead.coming_of(known, said, horizons)
+    shown = coming.shown
     return {
+        "path": coming.path.half().numpy(),
         "own": rearrange(shown.own, "n c h w -> n h w c").numpy(),
         "made": rearrange(shown.made, "n k c h w -> n k h w c").numpy(),
         "doubt": shown.doubt.numpy(),
         "told": shown.told.numpy(),
-        "truth": clip[[NUM_KNOWN - 1 + horizon for horizon in horizons]],
+        "truth": clip[NUM_KNOWN:],
     }
+
+
+def some_to_come(made: Arrays, rng: np.random.Generator) -> Arrays:
+    """Of the frames to come, a few at random."""
+    chosen = np.sort(rng.choice(len(made["truth"]), NUM_ASKED, replace=False))
+    kept = {name: value[chosen] for name, value in made.items() if name not in NOT_BY_HORIZON}
+    return {"frames": made["frames"], **kept}
+
+
+NOT_BY_HORIZON = ("frames", "indices")
 
 
 def follows(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -252,14 +269,14 @@ LESSONS: Mapping[str, Lesson] = {
     ),
     "edges": Lesson(RestorerShape(1, 1, (24, 64, 128)), 2, edges, 1200, bias=(-1.0,)),
     ahead.NAME: Lesson(
-        ahead.SHAPE,
+        None,
         16,
         follows,
         600,
         batch_size=4,
-        learning_rate=6e-4,
-        bias=ahead.BIAS,
-        soft_bias=ahead.BIAS[0],
+        reuse=Reuse(times=6, pool=64, choose=some_to_come),
+        objective=scoring.foreseen,
+        watched=(("log-error", scoring.foreseen_mean), ("edges", scoring.foreseen_sample)),
         faults="softens what it cannot foretell",
     ),
     "enlarge": Lesson(
@@ -274,12 +291,11 @@ LESSONS: Mapping[str, Lesson] = {
 }
 
 
-def begun(lesson: Lesson) -> Restorer:
-    """A restorer that answers as the classical method does."""
+def begun(lesson: Lesson) -> Restorer | Ahead:
+    """A network that answers as the classical method does."""
     torch.manual_seed(0)
+    if lesson.shape is None:
+        return Ahead()
     model = Restorer(lesson.shape)
     model.bias.data.copy_(torch.tensor(lesson.bias))
-    if lesson.shape.soft_px:
-        assert model.say.bias is not None
-        model.say.bias.data[-4 * len(lesson.shape.soft_px) :] = lesson.soft_bias
     return model

@@ -30,11 +30,16 @@ from kineograph.train.watch import (
 
 BatchesFrom = Callable[[int], Iterator[Batch]]
 MAX_ROLLBACKS = 3
+BEST = "best.safetensors"
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How to train. `steps` shapes the learning rate; `minutes` only ends the run early."""
+    """How to train. `steps` shapes the learning rate; `minutes` only ends the run early.
+
+    patience: after so many looks in a row at which the first held-out number was no better than
+    the best, the run ends; 0 is never. The mean weights that were best are in BEST.
+    """
 
     steps: int
     minutes: float | None = None
@@ -57,6 +62,7 @@ class FitOptions:
     pictures_every: int = 500
     log_every: int = 20
     bad_steps: int = 5
+    patience: int = 0
     flops_per_clip: float | None = None
     tensorboard: bool = True
     quiet: bool = False
@@ -74,6 +80,10 @@ class FitResult:
     wait_share: float
     gemm_share: float | None
     precision: precision.Precision
+
+
+CARRIED = ("position", "bad", "rollbacks", "seconds_before", "loss", "best", "looks_since")
+"""What of a run a checkpoint carries, beside weights and step."""
 
 
 class Step(nn.Module):
@@ -105,6 +115,9 @@ class Run:
     rollbacks: int = 0
     seconds_before: float = 0.0
     kept_step: int = -1
+    looked_step: int = -1
+    best: float = math.inf
+    looks_since: int = 0
     loss: float = math.nan
 
     @property
@@ -153,6 +166,9 @@ def fit(
                 look(run, log, held_out, pictures)
             if run.step % options.checkpoint_every == 0:
                 keep(run, meter)
+        late = options.patience and not stop.is_set() and run.looked_step != run.step
+        if run.ranks.leads and held_out and late:  # the last weights may be the best
+            watch(run, log, held_out)
         keep(run, meter)
     if close := getattr(stream, "close", None):
         close()
@@ -203,7 +219,7 @@ def resume(run: Run, saved: checkpoint.Checkpoint) -> None:
             f"{run.options.seed}: give that seed, or another folder."
         )
     put_back(run, saved)
-    for name in ("position", "bad", "rollbacks", "seconds_before", "loss"):
+    for name in CARRIED:
         setattr(run, name, saved.scalars[name])
     run.step = run.kept_step = saved.step
     checkpoint.restore_random_state(saved.random, run.device)
@@ -223,12 +239,9 @@ def keep(run: Run, meter: Meter) -> None:
     if run.ranks.leads and run.kept_step != run.step:
         moments, numbers = checkpoint.pack_optimizer(run.optimizer.state_dict())
         scalars: dict[str, Any] = {
-            "position": run.position,
-            "bad": run.bad,
-            "rollbacks": run.rollbacks,
+            **{name: getattr(run, name) for name in CARRIED},
             "seconds_before": run.seconds_before + meter.seconds,
             "seed": run.options.seed,
-            "loss": run.loss,
             "precision": asdict(run.precision),
             "optimizer": numbers,
             "options": asdict(run.options),
@@ -332,7 +345,8 @@ def ended(run: Run, meter: Meter, stop: threading.Event) -> bool:
     """Whether time is up or a signal came, for any process."""
     limit = run.options.minutes
     late = limit is not None and run.seconds_before + meter.seconds > 60 * limit
-    return scale.any_of(late or stop.is_set(), run.ranks, run.device)
+    done = 0 < run.options.patience <= run.looks_since
+    return scale.any_of(late or done or stop.is_set(), run.ranks, run.device)
 
 
 def report(run: Run, log: RunLog, window: Meter, numbers: Mapping[str, float]) -> Meter:
@@ -351,8 +365,7 @@ def look(run: Run, log: RunLog, held_out: HeldOut | None, pictures: Pictures | N
     """At their steps: the held-out numbers and the pictures, both with the mean weights."""
     last = run.step == run.options.steps
     if held_out and (last or run.step % run.options.held_out_every == 0):
-        with ema.applied(run.ema, run.model) as model:
-            log.write(run.step, held_out_numbers(model, held_out, run.device, run.precision.name))
+        watch(run, log, held_out)
     if pictures and (last or run.step % run.options.pictures_every == 0):
         with ema.applied(run.ema, run.model) as model, torch.no_grad():
             for name, picture in pictures(model).items():
@@ -360,12 +373,26 @@ def look(run: Run, log: RunLog, held_out: HeldOut | None, pictures: Pictures | N
                 write_picture(run.folder.parent / f"{name}-{run.step:08d}.png", picture)
 
 
+def watch(run: Run, log: RunLog, held_out: HeldOut) -> None:
+    """Measures on what is held out, and keeps the mean weights if they are the best so far."""
+    with ema.applied(run.ema, run.model) as model:
+        numbers = held_out_numbers(model, held_out, run.device, run.precision.name)
+    log.write(run.step, numbers)
+    first = next(iter(numbers.values()))
+    run.looked_step, run.looks_since = run.step, run.looks_since + 1
+    if first < run.best:
+        run.best, run.looks_since = first, 0
+        checkpoint.save_tensors(run.ema, run.folder.parent / BEST)
+    note = "  ".join(f"{name.removeprefix('held_out/')} {n:.4g}" for name, n in numbers.items())
+    log.tell(run.step, f"held out: {note}" + ("  (best)" if run.looks_since == 0 else ""), True)
+
+
 def result(run: Run, meter: Meter) -> FitResult:
     shares = meter.shares(run.options.flops_per_clip, run.precision.rate)
     return FitResult(
         step=run.step,
         loss=run.loss,
-        finished=run.step >= run.options.steps,
+        finished=run.step >= run.options.steps or 0 < run.options.patience <= run.looks_since,
         seconds=run.seconds_before + meter.seconds,
         clips_per_second=shares["clips_per_second"],
         wait_share=shares["wait_share"],

@@ -27,16 +27,33 @@ def settle() -> None:
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    """The most memory that this process has held, since the peak was forgotten."""
+    try:
+        return int(_fields(STATUS)["VmHWM"].split()[0]) / 1e3
+    except (OSError, KeyError, ValueError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def forget_peak() -> None:
+    """The peak is counted anew, from what is held now; only Linux can."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
 
 
 def free_mb() -> float:
     """Memory that may be taken without swapping; 2 GB where the system does not say."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found = dict(line.split(":", 1) for line in lines)
-        return int(found["MemAvailable"].split()[0]) / 1e3
+        return int(_fields(Path("/proc/meminfo"))["MemAvailable"].split()[0]) / 1e3
     except (OSError, KeyError, ValueError, IndexError):
         return 2_000.0
+
+
+STATUS = Path("/proc/self/status")
+
+
+def _fields(path: Path) -> dict[str, str]:
+    """What a file of the kernel's says, line by line."""
+    return dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)

@@ -6,57 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from einops import rearrange
-from jaxtyping import Float, UInt8
-from torch import Tensor, nn
 
 from kineograph.data import footage, shots, simulate
 from kineograph.data.augment import Frames
 from kineograph.data.clips import ClipOptions, ClipSource, rng_for
-from kineograph.data.loader import Batch, Batches, as_batch, stacked
+from kineograph.data.loader import Batches, as_batch, stacked
 from kineograph.models import weights
 from kineograph.models.net import Kineo
-from kineograph.models.restorer import Shown
-from kineograph.train.lessons import LESSONS, Lesson, begun
+from kineograph.train import lessons
+from kineograph.train.lessons import LESSONS, Lesson
 from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.recipes import MIX, RARE, take_mean_weights
 from kineograph.train.watch import HeldOut
-from kineograph.video.levels import from_levels
 
-FLOOR = 2e-5
-"""Squared error (range 2) that counts as none."""
 WATCHED_SEED = 7
-
-
-def objective(
-    model: nn.Module, batch: Batch, generator: torch.Generator
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """The log of each frame's squared error where it was not known, so that all clips count."""
-    shown, truth = asked(batch)
-    error = (model(shown).float() - truth).square().mean(1)
-    hole = batch.extra.get("hole")
-    hole = torch.ones_like(error) if hole is None else hole.flatten(0, -3).float()
-    mean = (error * hole).sum((1, 2)) / hole.sum((1, 2)).clamp(min=1)
-    loss = torch.log(mean + FLOOR).mean()
-    return loss, {"decibels": 10 / np.log(10) * -loss.detach() + 20 * np.log10(2)}
-
-
-def asked(batch: Batch) -> tuple[Shown, Float[Tensor, "n 3 h w"]]:
-    """A batch as a restorer sees it, and the truth."""
-    names = ("own", "trust", "made", "doubt", "told", "truth")
-    given = {name: batch.extra[name] for name in names if name in batch.extra}
-    if given["own"].ndim == 5:  # several frames of each clip
-        given = {name: value.flatten(0, 1) for name, value in given.items()}
-    own, made, truth = (planes(given[name]) for name in ("own", "made", "truth"))
-    trust = given.get("trust")
-    trust = torch.full_like(own[:, :1], 255) if trust is None else trust[:, None]
-    return Shown(own, trust, made, given["doubt"], given["told"]), from_levels(truth)
-
-
-def planes(pictures: UInt8[Tensor, "*n h w c"]) -> UInt8[Tensor, "*n c h w"]:
-    """Pictures as files hold them, seen with channels first."""
-    return rearrange(pictures, "... h w c -> ... c h w")
 
 
 def train(
@@ -68,9 +31,16 @@ def train(
     options = ClipOptions(num_frames=lesson.num_frames, size_px=lesson.size_px)
     learnt = ClipSource(film, shots.learnt_shots(), options)
     source = partial(simulate.mixed, learnt, weights={**MIX, **RARE})
-    batches = Batches(source, lesson.batch_size, prepare=lesson.prepare, num_workers=workers)
+    batches = Batches(
+        source,
+        lesson.batch_size,
+        prepare=lesson.prepare,
+        num_workers=workers,
+        reuse=lesson.reuse,
+    )
     how = options_of(steps or lesson.steps, minutes, lesson.learning_rate)
-    return fit(begun(lesson), objective, batches, how, out, held_out=watched(lesson, film))
+    net = lessons.begun(lesson)
+    return fit(net, lesson.objective, batches, how, out, held_out=watched(lesson, film))
 
 
 def options_of(
@@ -97,7 +67,7 @@ def ship(name: str, run: Path, result: FitResult, to: Path | None = None) -> Pat
     model = weights.load(str(path))
     if not isinstance(model, Kineo):
         raise ValueError(f"{path} is of another kind: restorers go into the predictor's file.")
-    net = begun(LESSONS[name])
+    net = lessons.begun(LESSONS[name])
     steps = take_mean_weights(net, run)
     model.restorers[name] = net
     card = weights.card(str(path))
@@ -128,4 +98,4 @@ def watched_by(lesson: Lesson, clips: Sequence[Frames], seed: int) -> HeldOut:
         made.append({"frames": clip, "indices": np.array(index), **prepared})
     size = lesson.batch_size
     batches = [as_batch(stacked(made[i : i + size])) for i in range(0, len(made), size)]
-    return HeldOut(batches, {"log-error": objective})
+    return HeldOut(batches, dict(lesson.watched))

@@ -11,7 +11,7 @@ from kineograph.data.clips import ClipOptions, ClipSource
 from kineograph.data.loader import Batches
 from kineograph.models import weights
 from kineograph.models.restorer import Restorer, RestorerShape
-from kineograph.train import lessons, restoring
+from kineograph.train import lessons, restoring, scoring
 from kineograph.train.loop import FitResult, fit
 
 SHAPE = RestorerShape(1, 1, (24, 64, 128))
@@ -47,7 +47,7 @@ def learn(
     torch.manual_seed(seed)
     net = Restorer(SHAPE)
     how = restoring.options_of(steps, minutes, 1.5e-3, seed)
-    result = fit(net, restoring.objective, batches, how, out)
+    result = fit(net, scoring.restored, batches, how, out)
     restoring.take_mean_weights(net, out)
     return net.eval().requires_grad_(False), result
 
@@ -65,7 +65,7 @@ def save(net: Restorer, path: Path, result: FitResult, names: tuple[str, str]) -
 
 def ship_edges(run: Path, result: FitResult) -> Path:
     """The map from drawn edges to pictures that a run of the lesson `edges` made."""
-    net, path = lessons.begun(lessons.LESSONS["edges"]), run / "edges.safetensors"
+    net, path = Restorer(SHAPE), run / "edges.safetensors"
     restoring.take_mean_weights(net, run)
     save(net, path, result, ("edges", "pictures"))
     return path

@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 
 from kineograph.data.augment import Frames
 from kineograph.data.clips import ClipOptions, ClipSource, Footage, Shot, fixed_clips, rng_for
@@ -15,6 +15,7 @@ from kineograph.data.folder.splitting import Split
 FILM_STREAM = 2
 """Apart from the random numbers of the clip (0) and of what is made of it (1)."""
 MOST_OPEN = 64
+AnyFilm = UInt8[np.ndarray, "_ _ _ 3"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ def training_source(
     arrays = tuple(packed.arrays[film.key] for film in split.films)
     shots = tuple(film.training for film in split.films)
     return FilmsSource(arrays, shots, options or ClipOptions())
+
+
+def training_stretches(packed: Packed, split: Split) -> list[tuple[AnyFilm, tuple[Shot, ...]]]:
+    """Each film that is not held out whole, and its stretches."""
+    films = [film for film in split.films if film.training]
+    return [(footage(packed.arrays[film.key]), film.training) for film in films]
 
 
 def held_out_clips(

@@ -1,0 +1,101 @@
+"""A model's page for people: what it learned, how that went, and whether it repeats it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from kineograph.evaluate.sheet import contact_sheet
+from kineograph.train.nearest import Nearest, Report
+from kineograph.video.levels import frames_of
+
+PAGE, PICTURE, CURVE = "card.md", "nearest.png", "curve.png"
+HEIGHT_PX = 96
+CURVE_PX = (640, 240)
+
+
+def written(folder: Path, card: Mapping[str, Any], report: Report, log: Sequence[dict]) -> Path:
+    """Writes the page and its pictures, aside and then in place; gives the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _put(folder / PICTURE, _encoded(drawn(report.found)))
+    curve = [(line["step"], line["loss"]) for line in log if "loss" in line]
+    _put(folder / CURVE, _encoded(plotted(curve)))
+    _put(folder / PAGE, _text(card, report).encode())
+    return folder / PAGE
+
+
+def drawn(found: Sequence[Nearest]) -> np.ndarray:
+    """Each of the model's clips above the nearest one learned, four frames of both."""
+    rows = {}
+    for number, one in enumerate(found, 1):
+        named = ((f"made {number}", one.clip), (f"learned ({one.distance:.1f})", one.learned))
+        for name, clip in named:
+            rows[f"{number}: {name}"] = frames_of(np.stack([_squared(f) for f in clip[:4]]))
+    return contact_sheet(rows, [(str(n + 1), n) for n in range(4)])
+
+
+def plotted(curve: Sequence[tuple[int, float]]) -> np.ndarray:
+    """The loss over steps, smoothed over twenty, as a line on white."""
+    width, height = CURVE_PX
+    paper = np.full((height, width, 3), 255, np.uint8)
+    values = np.array([v for _, v in curve if np.isfinite(v)], np.float64)
+    if len(values) < 2:
+        return paper
+    size = min(20, len(values))
+    smooth = np.convolve(values, np.ones(size) / size, "valid")
+    low, high = float(smooth.min()), float(smooth.max())
+    x = np.linspace(40, width - 10, len(smooth))
+    y = height - 25 - (smooth - low) / max(1e-9, high - low) * (height - 45)
+    line = np.stack([x, y], -1).round().astype(np.int32)
+    cv2.polylines(paper, [line], False, (30, 30, 30), 1, cv2.LINE_AA)
+    for text, at in ((f"loss {high:.2f}", (4, 14)), (f"{low:.2f}", (4, height - 22))):
+        cv2.putText(paper, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (30, 30, 30), 1, cv2.LINE_AA)
+    return paper
+
+
+def _squared(frame: np.ndarray) -> np.ndarray:
+    h, w = frame.shape[:2]
+    side = min(h, w)
+    cut = frame[(h - side) // 2 :, (w - side) // 2 :][:side, :side]
+    return cv2.resize(np.ascontiguousarray(cut), (HEIGHT_PX, HEIGHT_PX))
+
+
+def _text(card: Mapping[str, Any], report: Report) -> str:
+    lines = [f"# {card['name']}", "", f"Learned from {card['data']}.", "", "| | dB |", "|---|---|"]
+    for who, value in sorted(card.get("held_out_decibels", {}).items(), key=lambda one: -one[1]):
+        lines.append(f"| {who} | {value:.2f} |")
+    lines += [
+        "",
+        "PSNR over the 8 frames after 8 known ones, on what was held out, mean of clips.",
+        "",
+        f"![The loss]({CURVE})",
+        "",
+        "## Does it repeat what it learned?",
+        "",
+        "Below are clips that it made and, under each, the nearest that it learned from, with the "
+        "distance. Clips of the same footage that were held out are at "
+        f"{report.by_chance:.1f} from the nearest one; what is much nearer than that is a copy.",
+        "",
+        f"![Clips and the nearest learned ones]({PICTURE})",
+        "",
+        "## All that the card says",
+        "",
+        "```json",
+        json.dumps(card, indent=1),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _encoded(picture: np.ndarray) -> bytes:
+    return cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes()
+
+
+def _put(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_bytes(content)
+    aside.replace(path)
