@@ -181,8 +181,12 @@ def run_bench(asked: Bench, console: Console) -> None:
         from kineograph.models import weights
 
         endure(weights.load(asked.model), asked.out, console)
+    elif asked.task == "learn":
+        from kineograph.evaluate.bench_learn import bench_learn
+
+        bench_learn(asked.footage, asked.minutes, asked.out, console)
     else:
-        raise ValueError(f"There is no bench {asked.task!r}: give predict, all or 720p.")
+        raise ValueError(f"There is no bench {asked.task!r}: give predict, all, 720p or learn.")
 
 
 if __name__ == "__main__":

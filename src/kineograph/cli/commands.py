@@ -257,13 +257,17 @@ class Bench:
     """Measure against every baseline on held-out shots of the allowed footage."""
 
     task: tyro.conf.Positional[str] = "predict"
-    """predict; all: interpolate, denoise, upscale and inpaint; or 720p: speed and memory."""
+    """predict; all: interpolate, denoise, upscale and inpaint; 720p: speed and memory; or learn."""
     out: Path = field(default_factory=lambda: Path("out/bench"))
     model: str = "kineo-small"
     steps: int = 2
     """Steps of a sample; the mean always takes 1."""
     quick: bool = False
     """PSNR and SSIM only."""
+    footage: tuple[Path, ...] = ()
+    """Films to learn, one by one; by default a held-out shot and simulated smoke."""
+    minutes: float = 10.0
+    """How long each may be learned."""
     debug: bool = False
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from kineograph import scale
 from kineograph.cli import commands
 from kineograph.data import folder
 from kineograph.evaluate import baselines, page
@@ -29,22 +30,30 @@ def learn(asked: commands.Learn, console: Console) -> None:
         patience=asked.patience,
         seed=asked.seed,
     )
-    run = _run_folder(asked)
+    ranks = scale.join()
+    run = _run_folder(asked) if ranks.leads else store.run_folder(asked.name)
     model = weights.load(asked.model)
     if not isinstance(model, Kineo):
         raise ValueError(f"{asked.model} is no model that can learn so: give {weights.SHIPPED!r}.")
     lesson = learning.lesson_for(how, model)
     looking = folder.Looking(lesson.num_frames, asked.size_px)
+    if not ranks.leads:  # the first process prepares, and the others find it done
+        scale.wait(ranks)
     packed = folder.prepared(asked.footage, looking)
     split = folder.split(packed.survey, run / "split.json")
+    if ranks.leads:
+        scale.wait(ranks)
     source = folder.training_source(packed, split, learning.clip_options(lesson, asked.size_px))
     held_out = folder.held_out_clips(packed, split, lesson.num_frames, asked.size_px, NUM_PER_SHOT)
     found = packed.survey
     data = f"{len(packed.arrays)} films, {found.num_shots} shots, {found.hours * 60:.1f} minutes"
+    console = console if ranks.leads else Console(quiet=True)
     console.print(f"{data}; {len(held_out)} clips held out.", highlight=False)
-    learned = learning.learn(
-        model, source, held_out, how, run, baselines.classical(), partial(_told, console), began
-    )
+    classical, heard = baselines.classical(), partial(_told, console)
+    learned = learning.learn(model, source, held_out, how, run, classical, heard, began, ranks)
+    scale.leave()
+    if not ranks.leads:
+        return
     films = folder.training_stretches(packed, split)
     learned.model.example = learning.example_of(films) if asked.example else None
     fps = next(iter(found.films.values())).fps

@@ -21,6 +21,7 @@ from jaxtyping import Float, UInt8
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from kineograph import scale
 from kineograph.answer import Sampling, continued
 from kineograph.data.augment import Augment, Frames
 from kineograph.data.clips import ClipOptions, Source, rng_for
@@ -148,22 +149,33 @@ def learn(
     others: Mapping[str, Continue] | None = None,
     told: Callable[[Plan], None] | None = None,
     began: float | None = None,
+    ranks: scale.Ranks | None = None,
 ) -> Learned:
     """A copy of the model that has learned from the clips; resumes what `out` holds.
 
     source: clips of `LESSONS[how.lesson].num_frames` frames. held_out: clips of 16 frames that are
     only measured by. others: what else continues films, to be measured beside. told: hears what
-    was chosen before the first step. began: when the minutes began, by `time.monotonic`.
+    was chosen before the first step. began: when the minutes began, by `time.monotonic`. ranks:
+    which process this is, of those that share each batch; only the first one measures.
     ValueError if it does not fit in memory or in the time.
     """
     run = _Run.found(out, time.monotonic() if began is None else began)
     lesson = lesson_for(how, model)
     net = _start(model, lesson, how)
-    plan = _plan(net, lesson, source, how, run)
+    ranks = ranks or scale.Ranks()
+    plan = _plan(net, lesson, source, how, run, ranks)
     if told is not None:
         told(plan)
     held = list(held_out)[:MOST_WATCHED]
-    batches = Batches(source, plan.batch_size, how.seed, lesson.prepare, reuse=lesson.reuse)
+    batches = Batches(
+        source,
+        plan.batch_size // ranks.world,
+        how.seed,
+        lesson.prepare,
+        rank=ranks.rank,
+        world=ranks.world,
+        reuse=lesson.reuse,
+    )
     options = replace(
         restoring.options_of(plan.steps, run.minutes(how), lesson.learning_rate, how.seed),
         held_out_every=max(20, plan.steps // 8),
@@ -180,15 +192,18 @@ def learn(
         out,
         held_out=restoring.watched_by(lesson, held, 0) if held else None,
         pictures=_pictures(model, how.lesson, held[:2]) if how.lesson == ahead.NAME else None,
+        ranks=ranks,
     )
     _take_weights(net, out, how)
     learned = with_net(model, how.lesson, net)
+    if not (held and ranks.leads):
+        return Learned(learned, result, plan, {})
     everyone = {"before": model, "learned": learned}
     measured = {name: partial(_mean, one) for name, one in everyone.items()}
     decibels = {
         name: decibels_of(go_on, held) for name, go_on in {**measured, **(others or {})}.items()
     }
-    return Learned(learned, result, plan, decibels if held else {})
+    return Learned(learned, result, plan, decibels)
 
 
 def save(learned: Learned, name: str, about: Mapping[str, Any]) -> Path:
@@ -273,14 +288,33 @@ def _take_weights(net: nn.Module, out: Path, how: Learning) -> None:
     lora.merged(net)
 
 
-def _plan(net: nn.Module, lesson: Lesson, source: Source, how: Learning, run: _Run) -> Plan:
-    """What is chosen; a run that was stopped keeps its plan, one that was done gets more steps."""
+def _plan(
+    net: nn.Module, lesson: Lesson, source: Source, how: Learning, run: _Run, ranks: scale.Ranks
+) -> Plan:
+    """What the first process chooses and writes down for all.
+
+    A run that was stopped keeps its plan, one that was done gets more steps.
+    """
+    path = run.folder / PLAN
+    if not ranks.leads:
+        scale.wait(ranks)
+        return Plan(**json.loads(path.read_text()))
+    plan = _chosen_or_kept(net, lesson, source, how, run, ranks)
+    scale.wait(ranks)
+    return plan
+
+
+def _chosen_or_kept(
+    net: nn.Module, lesson: Lesson, source: Source, how: Learning, run: _Run, ranks: scale.Ranks
+) -> Plan:
     path = run.folder / PLAN
     before = Plan(**json.loads(path.read_text())) if path.is_file() else None
     if before is not None and run.step < before.steps:
         return before
     plan = chosen(net, lesson, source, how, time.monotonic() - run.began)
-    plan = replace(plan, steps=plan.steps + (before.steps if before else 0))
+    shared = max(1, plan.batch_size // ranks.world) * ranks.world
+    steps = plan.steps + (before.steps if before else 0)
+    plan = replace(plan, batch_size=shared, steps=steps)
     run.folder.mkdir(parents=True, exist_ok=True)
     write_json(asdict(plan), path)
     return plan
