@@ -25,6 +25,7 @@ def model() -> Kineo:
 def untrained() -> Ahead:
     net = lessons.begun(lessons.LESSONS[ahead.NAME])
     assert isinstance(net, Ahead)
+    net.draws = torch.tensor(True)
     return net.eval().requires_grad_(False)
 
 
@@ -100,3 +101,12 @@ def test_it_is_shown_each_horizon_as_its_own(model: Kineo) -> None:
     assert torch.equal(shown.own[9], in_bytes(said.blend[1, 1]))
     assert torch.equal(shown.made[10, -1], in_bytes(known[1, -1]))
     assert torch.equal(coming.path[11], said.paths[1, 3, 0])
+
+
+def test_samples_are_the_large_network_s_unless_it_draws(model: Kineo) -> None:
+    known = panning(8, 1.5)
+    before = predict(known, 3, model, Sampling(2, seed=1))
+    net = untrained()
+    net.draws = torch.tensor(False)
+    model.restorers[ahead.NAME] = net
+    assert torch.equal(before, predict(known, 3, model, Sampling(2, seed=1)))

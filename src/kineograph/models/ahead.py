@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,12 +46,19 @@ class Coming:
 
 
 class Ahead(nn.Module):
-    """The mover and the mender."""
+    """The mover and the mender.
+
+    draws: whether samples are the mover's, too. What has learned one footage moves it better than
+    the large network does; over all kinds of film that one moves more like them.
+    """
+
+    draws: Bool[Tensor, ""]
 
     def __init__(self) -> None:
         super().__init__()
         self.move = Mover(NUM_AHEAD, SHAPE.num_told, SHAPE.channels)
         self.mend = Restorer(SHAPE)
+        self.register_buffer("draws", torch.tensor(False))
         self.mend.bias.data[:] = ODDS
         self.mend.bias.data[-1] = MOVED_ODDS
         assert self.mend.say.bias is not None

@@ -64,7 +64,8 @@ class _Planned:
     """Asked in pixels; frames are made by the plan, of the last known ones.
 
     The mean blends what may come; a sample must look like a film, so its plan is `coherent`.
-    Where the model has learned to, both come from what it learned (`ahead`).
+    Where the model has learned to, the mean comes from what it learned, and the sample may, too
+    (`ahead`).
     """
 
     def __init__(self, model: Kineo, known: Float[Tensor, "8 3 h w"], mean: bool) -> None:
@@ -90,7 +91,7 @@ class _Planned:
 
     def _answer(self, latents: Tensor, sigma: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
         learned = self._learned()
-        if learned is not None:
+        if learned is not None and (self.mean or bool(learned.draws)):
             return self._foreseen(learned, latents)
         unknown, plan = self.model(latents, sigma, self.guess, said=self.said)
         if self.mean:

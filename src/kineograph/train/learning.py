@@ -29,9 +29,10 @@ from kineograph.data.folder import write_json
 from kineograph.data.loader import Batches, as_batch, stacked
 from kineograph.imagine import Imagining, generate
 from kineograph.models import ahead, store, weights
+from kineograph.models.ahead import Ahead
 from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import Kineo
-from kineograph.train import checkpoint, lora, machine, restoring
+from kineograph.train import checkpoint, lora, machine, restoring, scoring
 from kineograph.train.lessons import LESSONS, Lesson, begun, to_come
 from kineograph.train.loop import BEST, FitResult, fit
 from kineograph.train.nearest import Clip, Stretches
@@ -195,6 +196,8 @@ def learn(
         ranks=ranks,
     )
     _take_weights(net, out, how)
+    if isinstance(net, Ahead) and held and ranks.leads:
+        net.draws = torch.tensor(_draws_better(model, net, how.lesson, held))
     learned = with_net(model, how.lesson, net)
     if not (held and ranks.leads):
         return Learned(learned, result, plan, {})
@@ -267,6 +270,21 @@ def decibels_of(go_on: Continue, clips: Sequence[Frames]) -> float:
         error = (go_on(known, len(truth)) - truth).square().mean((1, 2, 3))
         found.append(float((10 * torch.log10(4 / error.clamp(min=1e-6))).mean()))
     return float(np.mean(found)) if found else float("nan")
+
+
+def _draws_better(model: Kineo, net: Ahead, name: str, clips: Sequence[Frames]) -> bool:
+    """Whether its samples have better edges than the large network's, where nothing was learned."""
+    errors = []
+    for draws in (False, True):
+        net.draws = torch.tensor(draws)
+        asked = with_net(model, name, net)
+        made = [continued(asked, frames_of(c)[:NUM_KNOWN], NUM_KNOWN, Sampling(2)) for c in clips]
+        films = [torch.stack(list(film)) for film in made]
+        truths = [frames_of(clip)[NUM_KNOWN : 2 * NUM_KNOWN] for clip in clips]
+        errors.append(
+            sum(float(scoring.edge_error(f, t)) for f, t in zip(films, truths, strict=True))
+        )
+    return errors[1] < errors[0]
 
 
 def _mean(model: Kineo, known: Tensor, num_frames: int) -> Float[Tensor, "n 3 h w"]:

@@ -157,6 +157,8 @@ def fit(
         ) as log,
         stopped_by_signal() as stop,
     ):
+        if run.ranks.leads and held_out and options.patience and run.step == 0:
+            watch(run, log, held_out)  # what it begins with may be the best
         while run.step < options.steps and not ended(run, meter, stop):
             numbers = one_step(run, stream, (meter, window))
             log.write(run.step, numbers, run.step % options.log_every == 0)

@@ -75,7 +75,7 @@ def _bank(learned: Stretches) -> tuple[Float32[np.ndarray, "n d"], list[Place]]:
 
 def _at(learned: Stretches, place: Place) -> Clip:
     film, first = place
-    return np.asarray(learned[film][0][first : first + NUM_FRAMES])
+    return np.array(learned[film][0][first : first + NUM_FRAMES])
 
 
 def _small(clip: Iterable[np.ndarray]) -> Float32[np.ndarray, " d"]:
