@@ -4,7 +4,6 @@ What is chosen for the machine is measured first: two steps on a copy tell time 
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -46,7 +45,7 @@ MOST_WATCHED = 12
 SPARED_SECONDS, USED_SHARE = 20.0, 0.92
 """Of the budget: what saving and the last measures take, and what steps may, of the rest."""
 LEAST_STEPS = 40
-NUM_BESIDE = min(2, os.cpu_count() or 1)
+NUM_BESIDE = min(2, machine.num_cores())
 """Clips are prepared beside the step, by another core where there is one."""
 MEMORY_SHARE = 0.5
 """Of what is free, at most so much is used."""
@@ -221,6 +220,7 @@ def save(learned: Learned, name: str, about: Mapping[str, Any]) -> Path:
         "loss": result.loss,
         "held_out_decibels": learned.decibels,
         "plan": asdict(learned.plan),
+        "peak_mb": round(machine.peak_mb()),
     }
     weights.save(learned.model, path, {"name": name, **made, **about})
     return path

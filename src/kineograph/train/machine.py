@@ -1,6 +1,7 @@
 """What a training process asks of its machine; nothing here changes a number that it computes."""
 
 import ctypes
+import os
 import resource
 import sys
 from pathlib import Path
@@ -24,6 +25,12 @@ def settle() -> None:
     if hasattr(libc, "mallopt"):
         for name, value in ((MMAP_THRESHOLD, 2**30), (TRIM_THRESHOLD, 2**31 - 1), (MMAP_MAX, 0)):
             libc.mallopt(name, value)
+
+
+def num_cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def peak_mb() -> float:
