@@ -228,8 +228,9 @@ class Learn:
     """Learn only changes of this rank beside fixed weights; 0 is all of them."""
     patience: int = 4
     """End early after so many looks that were no better than the best; 0 is never."""
-    example: bool = True
-    """Keep two seconds of the footage inside the model, for `kineo generate --model NAME`."""
+    example: bool = False
+    """Keep two seconds of the footage inside the model, for `kineo generate --model NAME`. They go
+    wherever the model goes."""
     size_px: int = 128
     """Sides of the clips that are learned from."""
     resume: bool = False

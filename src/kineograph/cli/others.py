@@ -102,7 +102,7 @@ def _liked(asked: commands.Generate) -> tuple[Tensor, Fraction, str]:
         if not isinstance(model, Kineo) or model.example is None:
             raise ValueError(
                 f"{asked.model} holds no example of what it learned: give a clip, too, or a model "
-                "that was learned without --no-example."
+                "that was learned with --example."
             )
         fps = Fraction(weights.card(asked.model).get("fps", "24"))
         return from_levels(model.example), fps, asked.model
