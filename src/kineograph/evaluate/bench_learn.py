@@ -9,24 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from rich.console import Console
-from torch import Tensor
 
 from kineograph import video
-from kineograph.answer import Sampling, continued
 from kineograph.data import folder, footage, weather
 from kineograph.evaluate.baselines import classical
 from kineograph.evaluate.bench import BenchOptions, bench_predict
 from kineograph.evaluate.clips import EvalClip
+from kineograph.evaluate.predict import draw_of, mean_of
 from kineograph.models import weights
 from kineograph.models.motion import NUM_KNOWN
-from kineograph.models.window import Predictor
 from kineograph.video.levels import frames_of
 
 NAME = "mine"
@@ -61,8 +56,8 @@ def bench_learn(films: Sequence[Path], minutes: float, out: Path, console: Conso
         clips = held_out(path, place / "models" / "runs" / NAME)
         about = {"film": path.name, "minutes asked": minutes, "minutes taken": round(taken, 2)}
         about |= {name: weights.card(file)[name] for name in ("steps", "plan")}
-        means = {f"{name} mean": partial(_mean, model) for name, model in everyone.items()}
-        draws = {name: partial(_draw, model) for name, model in everyone.items()}
+        means = {f"{name} mean": mean_of(model) for name, model in everyone.items()}
+        draws = {name: draw_of(model, 2) for name, model in everyone.items()}
         bench_predict(clips, place, classical(), means, draws, OPTIONS, about, console)
         console.print(f"{place}: the report.")
 
@@ -109,16 +104,3 @@ def _learned(path: Path, minutes: float, models: Path) -> float:
     if done.returncode:
         raise ValueError(f"`kineo learn {path}` ended with {done.returncode}: see above.")
     return (time.monotonic() - began) / 60
-
-
-def _mean(
-    model: Predictor, known: Float[Tensor, "t c h w"], num_frames: int
-) -> Float[Tensor, "n c h w"]:
-    return torch.stack(list(continued(model, known, num_frames, Sampling(1))))
-
-
-def _draw(
-    model: Predictor, known: Float[Tensor, "t c h w"], num_frames: int, generator: torch.Generator
-) -> Float[Tensor, "n c h w"]:
-    seed = int(torch.randint(2**31, (), generator=generator))
-    return torch.stack(list(continued(model, known, num_frames, Sampling(2, seed))))

@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kineograph.evaluate.sheet import contact_sheet
-from kineograph.train.nearest import Nearest, Report
+from kineograph.evaluate.sheet import contact_sheet, save_png
+from kineograph.train.nearest import Nearest, Report, middle
 from kineograph.video.levels import frames_of
 
 PAGE, PICTURE, CURVE = "card.md", "nearest.png", "curve.png"
@@ -19,12 +19,12 @@ CURVE_PX = (640, 240)
 
 def written(folder: Path, card: Mapping[str, Any], report: Report, log: Sequence[dict]) -> Path:
     """Writes the page and its pictures, aside and then in place; gives the page's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _put(folder / PICTURE, _encoded(drawn(report.found)))
+    save_png(drawn(report.found), folder / PICTURE)
     curve = [(line["step"], line["loss"]) for line in log if "loss" in line]
-    _put(folder / CURVE, _encoded(plotted(curve)))
-    _put(folder / PAGE, _text(card, report).encode())
-    return folder / PAGE
+    save_png(plotted(curve), folder / CURVE)
+    aside = folder / f".{PAGE}.part"
+    aside.write_bytes(_text(card, report).encode())
+    return aside.replace(folder / PAGE)
 
 
 def drawn(found: Sequence[Nearest]) -> np.ndarray:
@@ -33,7 +33,9 @@ def drawn(found: Sequence[Nearest]) -> np.ndarray:
     for number, one in enumerate(found, 1):
         named = ((f"made {number}", one.clip), (f"learned ({one.distance:.1f})", one.learned))
         for name, clip in named:
-            rows[f"{number}: {name}"] = frames_of(np.stack([_squared(f) for f in clip[:4]]))
+            rows[f"{number}: {name}"] = frames_of(
+                np.stack([cv2.resize(middle(f), (HEIGHT_PX, HEIGHT_PX)) for f in clip[:4]])
+            )
     return contact_sheet(rows, [(str(n + 1), n) for n in range(4)])
 
 
@@ -54,13 +56,6 @@ def plotted(curve: Sequence[tuple[int, float]]) -> np.ndarray:
     for text, at in ((f"loss {high:.2f}", (4, 14)), (f"{low:.2f}", (4, height - 22))):
         cv2.putText(paper, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (30, 30, 30), 1, cv2.LINE_AA)
     return paper
-
-
-def _squared(frame: np.ndarray) -> np.ndarray:
-    h, w = frame.shape[:2]
-    side = min(h, w)
-    cut = frame[(h - side) // 2 :, (w - side) // 2 :][:side, :side]
-    return cv2.resize(np.ascontiguousarray(cut), (HEIGHT_PX, HEIGHT_PX))
 
 
 def _text(card: Mapping[str, Any], report: Report) -> str:
@@ -89,13 +84,3 @@ def _text(card: Mapping[str, Any], report: Report) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _encoded(picture: np.ndarray) -> bytes:
-    return cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes()
-
-
-def _put(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_bytes(content)
-    aside.replace(path)

@@ -76,7 +76,7 @@ class _Planned:
         self.question = Known.exactly(padded).followed_by(len(model.horizons))
         self.plan: Plan | None = None
         self.noise: Tensor | None = None
-        self.foreseen: Plan | None = None
+        self.foreseen: tuple[Tensor, Plan] | None = None
 
     def clean(self, latents: Tensor, sigma: Tensor) -> Float[Tensor, "b t c h w"]:
         unknown, plan = self._answer(latents, sigma)
@@ -106,14 +106,14 @@ class _Planned:
 
     def _foreseen(self, net: Ahead, latents: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
         """What has learned to foresee says all at once, so more steps say the same again."""
-        known = latents[:, :NUM_KNOWN]
         if self.foreseen is None:
+            known = latents[:, :NUM_KNOWN]
             coming = ahead.coming_of(known, self.said, self.model.horizons)
             noise = None if self.mean else self._noise(latents)
-            self.foreseen = net.plan(coming, self.said, noise)
-        newest = known[0, -NUM_SOURCES:]
-        made = [render(self.foreseen, n, newest) for n in range(len(self.said.steps))]
-        return torch.stack(made)[None], self.foreseen
+            plan, newest = net.plan(coming, self.said, noise), known[0, -NUM_SOURCES:]
+            made = [render(plan, n, newest) for n in range(len(self.said.steps))]
+            self.foreseen = torch.stack(made)[None], plan
+        return self.foreseen
 
     def _noise(self, latents: Tensor) -> Float[Tensor, "n 3 h w"]:
         """What the sampler began with: all steps of a sample must mean the same motion."""

@@ -80,14 +80,19 @@ def _at(learned: Stretches, place: Place) -> Clip:
 
 def _small(clip: Iterable[np.ndarray]) -> Float32[np.ndarray, " d"]:
     """The middle square of each frame, small."""
-    pictures = []
-    for frame in clip:
-        h, w = frame.shape[:2]
-        side = min(h, w)
-        top, left = (h - side) // 2, (w - side) // 2
-        cut = np.ascontiguousarray(frame[top : top + side, left : left + side])
-        pictures.append(cv2.resize(cut, (SMALL_PX, SMALL_PX), interpolation=cv2.INTER_AREA))
-    return np.stack(pictures).astype(np.float32).ravel()
+    small = [
+        cv2.resize(middle(frame), (SMALL_PX, SMALL_PX), interpolation=cv2.INTER_AREA)
+        for frame in clip
+    ]
+    return np.stack(small).astype(np.float32).ravel()
+
+
+def middle(frame: np.ndarray) -> np.ndarray:
+    """The largest square amid a frame."""
+    h, w = frame.shape[:2]
+    side = min(h, w)
+    top, left = (h - side) // 2, (w - side) // 2
+    return np.ascontiguousarray(frame[top : top + side, left : left + side])
 
 
 def _nearest(

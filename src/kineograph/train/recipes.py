@@ -25,6 +25,7 @@ from kineograph.models.motion import NUM_KNOWN, flows, flows_between
 from kineograph.models.net import Kineo, Shape
 from kineograph.train import checkpoint, weighing
 from kineograph.train.loop import FitOptions, FitResult, fit
+from kineograph.train.scoring import decibels
 from kineograph.train.watch import HeldOut, strips
 from kineograph.video.levels import from_levels, in_bytes
 
@@ -112,7 +113,7 @@ def predict_objective(
     truth = clean[:, NUM_KNOWN + which]
     error = log_error(answer, truth)
     moved = motion_error(plan.motions, clean, truth)
-    parts = {"decibels": 10 / np.log(10) * -error.detach().mean() + 20 * np.log10(2)}
+    parts = {"decibels": decibels(error.mean())}
     return error.mean() + 0.2 * moved, parts
 
 
