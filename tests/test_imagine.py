@@ -1,11 +1,14 @@
 """Films imagined from a clip are new, made of it, closed if asked; edits stay where they belong."""
 
+import numpy as np
 import pytest
 import torch
+from einops import rearrange
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from kineograph.data.weather import Fluid, fluid
 from kineograph.edit import edit
 from kineograph.imagine import (
     OVERLAP,
@@ -18,6 +21,8 @@ from kineograph.imagine import (
 )
 from kineograph.models.patch_search import Size
 from kineograph.models.pyramid import bank_at
+from kineograph.train import nearest
+from kineograph.video.levels import in_bytes
 from tests_support import panning
 
 H, W = 16, 22
@@ -47,6 +52,27 @@ def test_it_is_made_of_the_clip_and_is_no_stretch_of_it(clip: Tensor) -> None:
     assert abs(film.std() / clip.std() - 1) < 0.2
     nearest = min((film - clip[i : i + 16]).abs().mean() for i in range(17))
     assert nearest > 0.01
+
+
+@pytest.mark.parametrize("num_frames", [8, 16])
+def test_seeds_differ_and_none_repeats_the_footage(num_frames: int) -> None:
+    gas = fluid(96, 36, Fluid(fading=0.95), np.random.default_rng(0), warm_up=60)
+    smoke = torch.from_numpy(np.stack(list(gas)))[:, None].repeat(1, 3, 1, 1) * 2 - 1
+    learned, held_out = smoke[:48], smoke[48:]
+    films = [generate(learned, num_frames, 36, 36, Imagining(seed)) for seed in range(3)]
+    made, parts = [as_clip(film) for film in films], as_clip(held_out).reshape(6, 8, 36, 36, 3)
+    found = nearest.report(made, list(parts), [(as_clip(learned), [(0, 48)])])
+    assert min(one.distance for one in found.found) > found.by_chance / 3
+    for i, film in enumerate(films):
+        assert (film - films[i - 1]).square().mean().sqrt() * 127.5 > found.by_chance / 3
+        for axis in (0, 2, 3):
+            # Neither still nor restless, neither soft nor full of seams.
+            ratio = film.diff(dim=axis).abs().mean() / learned.diff(dim=axis).abs().mean()
+            assert 0.6 < ratio < 1.5
+
+
+def as_clip(frames: Tensor) -> np.ndarray:
+    return rearrange(in_bytes(frames), "t c h w -> t h w c").numpy()
 
 
 def test_a_clip_of_one_colour_gives_that_colour() -> None:

@@ -18,7 +18,6 @@ from kineograph.known import Known
 from kineograph.models.patch_search import Bank, Size
 from kineograph.models.patches import Matches, Search, denoised
 from kineograph.models.pyramid import (
-    COARSEST_PX,
     Answer,
     Level,
     bank_at,
@@ -33,6 +32,9 @@ MAX_CELLS = 3_000_000
 """Pixels of footage, and of a window, that are held at once."""
 WINDOW, OVERLAP = 48, 8
 PACES = (4, 2, 1)
+COARSEST_SHARE = 0.5
+"""Of the picture's short side, seen at once. All of it gives the footage back; with little more
+than a third of it figures lose their heads."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Imagining:
     """How a film is imagined. `variety`: how far patches leave their place, in picture heights."""
 
     seed: int = 0
-    variety: float = 0.12
+    variety: float = 0.08
     window: int = WINDOW
 
     def __post_init__(self) -> None:
@@ -138,16 +140,22 @@ def windows(num_frames: int, window: int, loop: bool) -> list[tuple[int, bool]]:
 
 
 def generation_levels(height: int, width: int) -> list[Level]:
-    """From the whole of the picture at once and few frames, to small patches of all frames."""
+    """From half of the picture at once and few frames, to small patches of all frames.
+
+    A denoiser that sees all of the picture can only repeat it; one that sees parts puts parts of
+    several moments together (Kamb and Ganguli, arXiv 2412.20292).
+    """
     shorts = heights(min(height, width))
+    shorts = shorts[1:] or shorts
+    part_px = max(1, round(shorts[0] * COARSEST_SHARE))
     levels = []
     for i, short in enumerate(shorts):
         h, w = sides(height, width, short)
         pace = min(PACES[min(i, 2)], 2 ** (len(shorts) - 1 - i))
-        patch = Size(5, COARSEST_PX, COARSEST_PX) if i == 0 else Size(3, 7, 7)
-        sigma, steps = [(1.0, 12), (0.2, 10), (0.15, 8), (0.1, 8)][min(i, 3)]
-        search = [Search(1, 8), Search(1, 4, False), Search(2, 2, False), Search(2, 1, False)]
-        levels.append(Level(h, w, pace, patch, sigma, steps, search[min(i, 3)]))
+        patch = Size(5, part_px, part_px) if i == 0 else Size(3, 7, 7)
+        sigma, steps = [(1.0, 12), (0.15, 8), (0.1, 8)][min(i, 2)]
+        search = [Search(1, 8), Search(2, 2, False), Search(2, 1, False)][min(i, 2)]
+        levels.append(Level(h, w, pace, patch, sigma, steps, search))
     return levels
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from kineograph import sample, schedule
@@ -29,6 +29,7 @@ from kineograph.models.cuts import around
 from kineograph.models.imagined import Guessed, imagined, thick
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer, Shown
+from kineograph.models.steady import steadied
 from kineograph.models.window import Predictor
 from kineograph.video.levels import from_levels, in_bytes
 
@@ -72,7 +73,7 @@ def cleaned(model: Predictor, frames: Iterable[Frame], strength: float = 1.0) ->
 
     Looks up to 12 frames ahead. `strength` 0 gives the frames back, 1 all that the restorer finds.
     """
-    for frame, answer in _from_carried(restorer(model, "clean"), frames, 0.0):
+    for frame, answer in _cleaned(model, frames):
         yield answer if strength == 1 else torch.lerp(frame, answer, strength)
 
 
@@ -82,8 +83,7 @@ def deblurred(model: Predictor, frames: Iterable[Frame], denoise: float = 0.0) -
     Noise and compression are taken away first: the share `denoise`, or if it is 0 all that would
     be in the way. Looks 16 frames ahead.
     """
-    pairs = _from_carried(restorer(model, "clean"), frames, 0.0)
-    softs = (_Soft.of(given, clean, denoise) for given, clean in pairs)
+    softs = (_Soft.of(given, clean, denoise) for given, clean in _cleaned(model, frames))
     for window, now in around(softs, BLUR_LOOK, BLUR_LOOK):
         blur = sharpen.blur_of([soft.edges for soft in window])
         noise = float(np.median([soft.noise for soft in window]))
@@ -119,7 +119,7 @@ def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[
         raise ValueError(f"The scale is {scale}: give 2 or 4.")
     net = restorer(model, "enlarge")
     many = (_many(frame, scale) for frame in frames)
-    yield from (answer for _, answer in _from_carried(net, many, scale / 4))
+    yield from (answer for _, answer, _ in _from_carried(net, many, scale / 4))
 
 
 def translated(net: Restorer, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -255,10 +255,22 @@ def _chunk(net: Restorer, pairs: list[Holed], wanted: range) -> Iterator[Answere
         yield answer, holes[n], thick(holes[n] & (doubt[:-2].min(0) == aligned.UNLIKE))
 
 
+def _cleaned(model: Predictor, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Frame]]:
+    """Each frame, and its answer without noise and compression, held steady."""
+    given, answers = tee(_from_carried(restorer(model, "clean"), frames, 0.0))
+    levels = ((_levels_of(answer), noise) for _, answer, noise in answers)
+    for (frame, _, _), held in zip(given, steadied(levels), strict=True):
+        yield frame, frame_of(held)
+
+
+def _levels_of(frame: Frame) -> Float[np.ndarray, "h w 3"]:
+    return rearrange((frame + 1) * 127.5, "c h w -> h w c").contiguous().numpy()
+
+
 def _from_carried(
     net: Restorer, frames: Iterable[Frame], told: float
-) -> Iterator[tuple[Frame, Frame]]:
-    """Each frame and its answer, from what is carried to it from both sides."""
+) -> Iterator[tuple[Frame, Frame, float]]:
+    """Each frame, its answer, and how noisy it is, from what is carried to it from both sides."""
     frames, to_see = tee(frames)
     unknown = None
     seen = (carried.Seen.of(picture_of(frame)) for frame in to_see)
@@ -266,7 +278,7 @@ def _from_carried(
         made, doubt = carried.shown(behind, ahead)
         unknown = unknown or _nothing(frame)
         asked = _shown(now.picture, made, doubt, [now.noise / 25, told])
-        yield frame, restored(net, asked, unknown)
+        yield frame, restored(net, asked, unknown), now.noise
 
 
 def _shown(
@@ -302,8 +314,8 @@ def picture_of(frame: Frame) -> Picture:
     return np.ascontiguousarray(rearrange(in_bytes(frame), "c h w -> h w c").numpy())
 
 
-def frame_of(picture: Picture) -> Frame:
-    """The inverse of `picture_of`."""
+def frame_of(picture: Shaped[np.ndarray, "h w 3"]) -> Frame:
+    """The inverse of `picture_of`, of levels of any type."""
     return from_levels(rearrange(torch.from_numpy(picture), "h w c -> c h w"))
 
 

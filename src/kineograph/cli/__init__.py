@@ -185,8 +185,13 @@ def run_bench(asked: Bench, console: Console) -> None:
         from kineograph.evaluate.bench_learn import bench_learn
 
         bench_learn(asked.footage, asked.minutes, asked.out, console)
+    elif asked.task == "peer":
+        from kineograph.evaluate.bench_peer import bench_peer
+
+        bench_peer(asked.footage, asked.minutes, asked.out, console)
     else:
-        raise ValueError(f"There is no bench {asked.task!r}: give predict, all, 720p or learn.")
+        names = "predict, all, 720p, learn or peer"
+        raise ValueError(f"There is no bench {asked.task!r}: give {names}.")
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ class Generate:
     loop: bool = False
     """The end meets the beginning."""
     seed: int = 0
-    variety: float = 0.12
+    variety: float = 0.08
     """How far things leave their place, in picture heights."""
     quality: str = "high"
     compare: Path | None = None
@@ -258,7 +258,8 @@ class Bench:
     """Measure against every baseline on held-out shots of the allowed footage."""
 
     task: tyro.conf.Positional[str] = "predict"
-    """predict; all: interpolate, denoise, upscale and inpaint; 720p: speed and memory; or learn."""
+    """predict; all: interpolate, denoise, upscale and inpaint; 720p: speed and memory; learn; or
+    peer: learning beside another package's video diffusion."""
     out: Path = field(default_factory=lambda: Path("out/bench"))
     model: str = "kineo-small"
     steps: int = 2
@@ -268,7 +269,7 @@ class Bench:
     footage: tuple[Path, ...] = ()
     """Films to learn, one by one; by default a held-out shot and simulated smoke."""
     minutes: float = 10.0
-    """How long each may be learned."""
+    """How long each may be learned, by each that learns."""
     debug: bool = False
 
 

@@ -50,10 +50,10 @@ def bench_learn(films: Sequence[Path], minutes: float, out: Path, console: Conso
     shipped = weights.load()
     for path in films or own_films(out / "films"):
         place = out / path.stem
-        taken = _learned(path, minutes, place / "models")
+        taken = learned(path, minutes, place / "models", SIZE_PX)
         file = str(place / "models" / f"{NAME}.safetensors")
         everyone = {"shipped": shipped, "learned": weights.load(file)}
-        clips = held_out(path, place / "models" / "runs" / NAME)
+        clips = held_out(path, place / "models" / "runs" / NAME, SIZE_PX, NUM_CLIPS)
         about = {"film": path.name, "minutes asked": minutes, "minutes taken": round(taken, 2)}
         about |= {name: weights.card(file)[name] for name in ("steps", "plan")}
         means = {f"{name} mean": mean_of(model) for name, model in everyone.items()}
@@ -62,16 +62,21 @@ def bench_learn(films: Sequence[Path], minutes: float, out: Path, console: Conso
         console.print(f"{place}: the report.")
 
 
-def held_out(path: Path, run: Path) -> list[EvalClip]:
+def held_out(path: Path, run: Path, size_px: int, num_clips: int) -> list[EvalClip]:
     """Clips of what the run held out, spread over it."""
-    packed = folder.prepared(path, folder.Looking(NUM_KNOWN + NUM_AHEAD, SIZE_PX))
-    parted = folder.split(packed.survey, run / "split.json")
-    made = folder.held_out_clips(packed, parted, NUM_KNOWN + NUM_AHEAD, SIZE_PX, NUM_CLIPS)
+    packed, parted = parts(path, run, size_px)
+    made = folder.held_out_clips(packed, parted, NUM_KNOWN + NUM_AHEAD, size_px, num_clips)
     clips = [frames_of(clip) for clip in made]
     return [
         EvalClip(f"{path.stem}-{n}", path.stem, frames[:NUM_KNOWN], frames[NUM_KNOWN:])
         for n, frames in enumerate(clips)
     ]
+
+
+def parts(path: Path, run: Path, size_px: int) -> tuple[folder.Packed, folder.Split]:
+    """The film as the run had it, and what of it was learned and what held out."""
+    packed = folder.prepared(path, folder.Looking(NUM_KNOWN + NUM_AHEAD, size_px))
+    return packed, folder.split(packed.survey, run / "split.json")
 
 
 def own_films(to: Path) -> list[Path]:
@@ -94,10 +99,11 @@ def _written(path: Path, pictures: np.ndarray) -> Path:
     return path
 
 
-def _learned(path: Path, minutes: float, models: Path) -> float:
+def learned(path: Path, minutes: float, models: Path, size_px: int) -> float:
     """The command, in a process of its own; the minutes it took. ValueError if it fails."""
     command = [sys.executable, "-c", "from kineograph.cli import main; main()"]
     command += ["learn", str(path), "--name", NAME, "--minutes", str(minutes)]
+    command += ["--size-px", str(size_px)]
     began = time.monotonic()
     env = {**os.environ, "KINEOGRAPH_MODELS": str(models)}
     done = subprocess.run(command, env=env, check=False)

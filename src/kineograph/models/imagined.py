@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from kineograph.models.aligned import QUICK, Picture, places, read_at, small_grey
+from kineograph.models.aligned import QUICK, Picture, places, read_at, small_grey, trusted
 from kineograph.models.completed import completed
 from kineograph.models.cuts import around
 from kineograph.models.motion import dense_inverse_search
-from kineograph.models.uncover import Trace, followed, hidden_from, spread, trusted
+from kineograph.models.uncover import Trace, followed, hidden_from, spread
 
 Hole = Bool[np.ndarray, "h w"]
 MARGIN = 0.06

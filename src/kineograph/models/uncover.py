@@ -21,6 +21,7 @@ from kineograph.models.aligned import (
     pulled,
     read_at,
     small_grey,
+    trusted,
 )
 from kineograph.models.motion import dense_inverse_search
 from kineograph.models.restorer import doubt_of
@@ -40,8 +41,6 @@ SQUARE = np.ones((3, 3), np.uint8)
 """What is seen next to a hole may have a share of it."""
 DRAWN_PX, REACH_PX = 180, 10.0
 """Lines are drawn on at no more than this short side, from so many pixels around."""
-TRUSTED_PX, NOTHING = 7, 2.0
-"""Motion must explain a place of that size, by more than so many squared levels."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +95,6 @@ def motion_between(
         motion[found] = near[found, :2] / near[found, 2:]
         hidden = hidden & ~found
     return motion
-
-
-def trusted(
-    motion: Float[np.ndarray, "h w 2"],
-    here: UInt8[np.ndarray, "h w"],
-    there: UInt8[np.ndarray, "h w"],
-) -> Float[np.ndarray, "h w 2"]:
-    """Less motion where it explains the frame no better than standing still does."""
-    now, before = here.astype(np.float32), there.astype(np.float32)
-    width = (TRUSTED_PX, TRUSTED_PX)
-    still = cv2.blur((now - before) ** 2, width)
-    moved = cv2.blur((now - pulled(before, places(*here.shape) + motion)) ** 2, width)
-    return motion * np.clip(1.2 - (moved + NOTHING) / (still + NOTHING), 0, 1)[..., None]
 
 
 def spread(picture: Shaped[np.ndarray, "h w c"], hole: Hole) -> Float[np.ndarray, "h w c"]:

@@ -137,7 +137,8 @@ def lesson_for(how: Learning, model: Kineo) -> Lesson:
     lesson = LESSONS[how.lesson]
     if how.lesson == ahead.NAME:
         lesson = replace(lesson, prepare=partial(to_come, model.weigh))
-    return replace(lesson, learning_rate=how.learning_rate or lesson.learning_rate)
+    usual = lesson.learning_rate * (1 if how.scratch else restoring.GENTLY)
+    return replace(lesson, learning_rate=how.learning_rate or usual)
 
 
 def learn(
@@ -182,6 +183,7 @@ def learn(
         checkpoint_every=max(20, plan.steps // 8),
         pictures_every=max(20, plan.steps // 4),
         warmup_steps=min(30, plan.steps // 4),
+        timed=True,
         patience=how.patience if held else 0,
     )
     result = fit(

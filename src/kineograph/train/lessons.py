@@ -139,12 +139,12 @@ def drawn(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def holed(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Some frames of a clip with a hole that moves through it."""
+    """All frames of a clip with a hole that moves through it."""
     holes = random_holes(len(clip), clip.shape[1], clip.shape[2], rng)
     given = [
         np.where(o[..., None], 128, f).astype(np.uint8) for f, o in zip(clip, holes, strict=True)
     ]
-    wanted = rng.choice(len(clip), NUM_ASKED, replace=False).tolist()
+    wanted = range(len(clip))
     shown = uncovered(given, list(holes), wanted)
     return {
         "own": np.stack([shown[n][0][-1] for n in wanted]),
@@ -152,8 +152,8 @@ def holed(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
         "made": np.stack([shown[n][0] for n in wanted]),
         "doubt": np.stack([shown[n][1] for n in wanted]),
         "told": np.stack([np.array([holes[n].mean()], np.float32) for n in wanted]),
-        "truth": clip[wanted],
-        "hole": np.stack([holes[n] for n in wanted]),
+        "truth": clip,
+        "hole": holes,
     }
 
 
@@ -204,14 +204,14 @@ def to_come(weigher: Weigher, clip: Frames, rng: np.random.Generator) -> dict[st
     }
 
 
-def some_to_come(made: Arrays, rng: np.random.Generator) -> Arrays:
-    """Of the frames to come, a few at random."""
+def some_frames(made: Arrays, rng: np.random.Generator) -> Arrays:
+    """Of the frames that are asked for, a few at random."""
     chosen = np.sort(rng.choice(len(made["truth"]), NUM_ASKED, replace=False))
-    kept = {name: value[chosen] for name, value in made.items() if name not in NOT_BY_HORIZON}
+    kept = {name: value[chosen] for name, value in made.items() if name not in NOT_BY_FRAME}
     return {"frames": made["frames"], **kept}
 
 
-NOT_BY_HORIZON = ("frames", "indices")
+NOT_BY_FRAME = ("frames", "indices")
 
 
 def follows(clip: Frames, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -253,11 +253,12 @@ LESSONS: Mapping[str, Lesson] = {
         RestorerShape(NUM_UNCOVERED, 1, (24, 48, 96), (3, 5)),
         20,
         holed,
-        1000,
+        2500,
         batch_size=2,
-        learning_rate=3e-4,
+        learning_rate=5e-4,
+        reuse=Reuse(times=5, pool=48, choose=some_frames),
         bias=(0.0, 0.0, -1.2, -1.2, 0.0, 0.0),
-        faults="what was never in sight is soft; little better than its classical start",
+        faults="what was never in sight is soft",
     ),
     "colour": Lesson(
         RestorerShape(1, 1, (24, 64, 128)),
@@ -274,7 +275,7 @@ LESSONS: Mapping[str, Lesson] = {
         follows,
         600,
         batch_size=4,
-        reuse=Reuse(times=6, pool=64, choose=some_to_come),
+        reuse=Reuse(times=6, pool=64, choose=some_frames),
         objective=scoring.foreseen,
         watched=(("log-error", scoring.foreseen_mean), ("edges", scoring.foreseen_sample)),
         faults="softens what it cannot foretell",

@@ -37,12 +37,15 @@ BEST = "best.safetensors"
 class FitOptions:
     """How to train. `steps` shapes the learning rate; `minutes` only ends the run early.
 
+    timed: the rate falls by the minutes where these end sooner than the steps; such a run depends
+    on the clock.
     patience: after so many looks in a row at which the first held-out number was no better than
     the best, the run ends; 0 is never. The mean weights that were best are in BEST.
     """
 
     steps: int
     minutes: float | None = None
+    timed: bool = False
     learning_rate: float = 3e-4
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
@@ -264,7 +267,7 @@ def keep(run: Run, meter: Meter) -> None:
 
 def one_step(run: Run, stream: Iterator[Batch], meters: Sequence[Meter]) -> dict[str, float]:
     """One optimizer step; skipped where its loss or its gradient is not finite."""
-    rate = optimise.set_rate(run.optimizer, rate_share(run))
+    rate = optimise.set_rate(run.optimizer, rate_share(run, meters[0]))
     loss, parts = gathered(run, stream, meters)
     norm = float(optimise.clipped_norm(run.model, run.options.clip_norm))
     run.loss = float(scale.mean(loss, run.ranks))
@@ -294,10 +297,13 @@ def gathered(
     return torch.stack(losses).mean(), parts
 
 
-def rate_share(run: Run) -> float:
-    options = run.options
+def rate_share(run: Run, meter: Meter) -> float:
+    options, at = run.options, run.step
+    if options.timed and options.minutes and run.step >= options.warmup_steps:
+        passed = (run.seconds_before + meter.seconds) / (60 * options.minutes)
+        at = max(at, passed * options.steps)
     return optimise.rate_at(
-        run.step, options.steps, options.rate_shape, options.warmup_steps, options.decay_share
+        at, options.steps, options.rate_shape, options.warmup_steps, options.decay_share
     )
 
 

@@ -13,7 +13,7 @@ MakeOptimizer = Callable[[nn.Module], Optimizer]
 
 
 def rate_at(
-    step: int, num_steps: int, shape: RateShape, num_warmup: int, decay_share: float = 0.2
+    step: int | float, num_steps: int, shape: RateShape, num_warmup: int, decay_share: float = 0.2
 ) -> float:
     """The share of the full learning rate at a step counted from 0.
 

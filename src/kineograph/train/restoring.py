@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from kineograph.data import footage, shots, simulate
 from kineograph.data.augment import Frames
@@ -19,28 +20,46 @@ from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.recipes import MIX, RARE, take_mean_weights
 from kineograph.train.watch import HeldOut
 
-WATCHED_SEED = 7
+WATCHED_SEED, FURTHER_SEED = 7, 1
+GENTLY = 1 / 3
+"""What goes on from learned weights learns at so much of the rate of what begins from nothing."""
 
 
 def train(
-    name: str, out: Path, minutes: float | None = None, steps: int | None = None, workers: int = 1
+    name: str,
+    out: Path,
+    minutes: float | None = None,
+    steps: int | None = None,
+    workers: int = 1,
+    further: bool = False,
 ) -> FitResult:
-    """Trains one restorer; resumes what `out` holds."""
+    """Trains one restorer; resumes what `out` holds. `further`: goes on, gently, from the shipped
+    one, on other clips."""
     lesson = LESSONS[name]
     film = footage.fetch("bbb")
     options = ClipOptions(num_frames=lesson.num_frames, size_px=lesson.size_px)
     learnt = ClipSource(film, shots.learnt_shots(), options)
     source = partial(simulate.mixed, learnt, weights={**MIX, **RARE})
+    seed = FURTHER_SEED if further else 0
     batches = Batches(
         source,
         lesson.batch_size,
+        seed,
         prepare=lesson.prepare,
         num_workers=workers,
         reuse=lesson.reuse,
     )
-    how = options_of(steps or lesson.steps, minutes, lesson.learning_rate)
-    net = lessons.begun(lesson)
+    rate = lesson.learning_rate * (GENTLY if further else 1)
+    how = options_of(steps or lesson.steps, minutes, rate, seed)
+    net = shipped(name) if further else lessons.begun(lesson)
     return fit(net, lesson.objective, batches, how, out, held_out=watched(lesson, film))
+
+
+def shipped(name: str) -> nn.Module:
+    """The shipped restorer, to be trained further."""
+    model = weights.load()
+    assert isinstance(model, Kineo)
+    return model.restorers[name].train().requires_grad_(True)
 
 
 def options_of(

@@ -1,0 +1,66 @@
+"""A cleaned film is held still along its motion, so that what is left of the noise does not crawl.
+
+Each frame leans on the one before, moved here, where the two differ no more than the errors of a
+cleaned frame do. A recursive mean again (see `carried`), of answers instead of frames.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from kineograph.models.aligned import enlarged_motion, places, small_grey, trusted
+from kineograph.models.carried import MEAN, SEARCH, halved
+from kineograph.models.motion import dense_inverse_search
+
+Levels = Float[np.ndarray, "h w 3"]
+CAP = 9.0
+"""What is held counts as no more frames than this."""
+ALIKE, ALIKE_NOISE = 0.5, 0.14
+"""Levels by which cleaned frames may differ and be one; and more for each of the noise that was
+taken away."""
+STILL_PX = 0.25
+"""Slower motion is how a search trembles, and counts for nothing."""
+
+
+def steadied(cleaned: Iterable[tuple[Levels, float]]) -> Iterator[Levels]:
+    """Cleaned frames in levels of 0 to 255, each with how noisy it was, in levels."""
+    held: Levels | None = None
+    count = grey = np.zeros(())
+    for frame, noise in cleaned:
+        if held is None:
+            held, count = frame, np.zeros(frame.shape[:2], np.float32)
+        else:
+            now = small_grey(cv2.convertScaleAbs(frame))
+            motion = calmed(trusted(dense_inverse_search(now, grey, SEARCH), now, grey))
+            held, count = leaning(frame, held, count, motion, ALIKE + ALIKE_NOISE * noise)
+        grey = small_grey(cv2.convertScaleAbs(held))
+        yield held
+
+
+def calmed(motion: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h w 2"]:
+    """Motion without its trembling: none where it is slow."""
+    speed = np.asarray(cv2.magnitude(motion[..., 0], motion[..., 1]))
+    return motion * np.clip(speed / STILL_PX - 1, 0, 1)[..., None]
+
+
+def leaning(
+    frame: Levels,
+    held: Levels,
+    count: Float[np.ndarray, "h w"],
+    motion: Float[np.ndarray, "h2 w2 2"],
+    alike: float,
+) -> tuple[Levels, Float[np.ndarray, "h w"]]:
+    """The mean of the frame and what was held, where they are alike, and what it counts as."""
+    h, w = count.shape
+    at = places(h, w) + enlarged_motion(motion, h, w)
+    edge = cv2.BORDER_REPLICATE
+    moved = cv2.remap(held, at, None, cv2.INTER_CUBIC, borderMode=edge)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    counted = cv2.remap(count, at, None, cv2.INTER_LINEAR, borderMode=edge)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    apart = halved(moved - frame)
+    error = cv2.GaussianBlur(cv2.transform(apart * apart, MEAN), (0, 0), 1.0)
+    likeness = np.exp(error * np.float32(-0.5 / alike**2))
+    counted = np.minimum((counted + 1) * cv2.resize(likeness, (w, h)), CAP)
+    mean = cv2.blendLinear(frame, moved, np.ones_like(counted), counted)
+    return np.asarray(mean), counted
