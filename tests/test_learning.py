@@ -1,6 +1,7 @@
 """What is learned stays in the one network that learned it, under a name, with what it took."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from kineograph.data.clips import ClipSource
 from kineograph.evaluate.baselines import copy_last
 from kineograph.models import ahead, store, weights
 from kineograph.models.net import Kineo
-from kineograph.train import checkpoint, learning, log
-from kineograph.train.learning import Learning, Plan
+from kineograph.train import checkpoint, learning, log, planning
+from kineograph.train.learning import Learning
 from kineograph.train.loop import BEST
+from kineograph.train.planning import Plan
 from kineograph.video.levels import frames_of
 from tests_support import TINY_SHAPE, footage
 
@@ -96,9 +98,8 @@ def test_too_little_time_is_said_before_the_first_step(mine: Path, model: Kineo)
 def test_the_plan_is_within_time_and_memory(mine: Path, model: Kineo) -> None:
     how = Learning(minutes=60.0)
     lesson = learning.lesson_for(how, model)
-    plan = learning.chosen(
-        learning._start(model, lesson, how), lesson, source(how, model), how, 60.0
-    )
+    net, began = learning._start(model, lesson, how), time.monotonic() - 60
+    plan = planning.chosen(net, lesson, source(how, model), how.minutes, how.seed, began)
     assert 1 <= plan.batch_size <= lesson.batch_size
     assert plan.steps * plan.seconds_a_step <= 59 * 60
     assert plan.peak_mb > 0
@@ -127,6 +128,26 @@ def test_a_film_is_learned_from_the_command_line(mine: Path, capsys) -> None:
     assert "dis:" in said
     assert store.names() == ["noise"]
     assert film.exists()
+
+
+def test_another_task_is_learned_by_its_own_network_alone(mine: Path, capsys) -> None:
+    film = mine / "film.mkv"
+    with Writer(film, width=128, height=72, fps=24, quality="exact") as writer:
+        writer.write(frames_of(np.ascontiguousarray(np.concatenate([footage()] * 4))))
+    planned(store.run_folder("clear"), 2)
+    asked = ["--name", "clear", "--task", "denoise", "--size-px", "32", "--resume"]
+    main(["learn", str(film), *asked])
+    said = capsys.readouterr().err
+    assert "classical start:" in said
+    assert "before:" in said
+    before, after = weights.load(), weights.load("clear")
+    changed = {
+        name.split(".")[1] if name.startswith("restorers") else name
+        for name, value in after.state_dict().items()
+        if not torch.equal(value, before.state_dict()[name])
+    }
+    assert changed == {"clean"}
+    assert "Does it repeat" not in (store.page("clear") / "card.md").read_text()
 
 
 @pytest.mark.parametrize(("what", "wrong"), [("minutes", 0.0), ("lesson", "flying")])

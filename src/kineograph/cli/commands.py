@@ -212,12 +212,16 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Learn:
-    """Learn your own footage: a model that foretells it better, for --model NAME in every verb."""
+    """Learn your own footage: a model that knows it, for --model NAME in every verb."""
 
     footage: tyro.conf.Positional[Path]
     """A film, a folder of films, or a folder that `kineo dataset prepare` made."""
     name: str
     """What the model shall be called."""
+    task: Literal["predict", "denoise", "upscale", "interpolate", "inpaint", "colourise"] = (
+        "predict"
+    )
+    """What is learned to do with it. Of several, one after the other: --model is the one before."""
     minutes: float = 10.0
     """How long it may take, from the first step to the last."""
     model: str = "kineo-small"

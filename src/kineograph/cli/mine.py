@@ -13,7 +13,7 @@ from kineograph import scale
 from kineograph.cli import commands
 from kineograph.data import folder
 from kineograph.evaluate import baselines, page
-from kineograph.models import store, weights
+from kineograph.models import ahead, store, weights
 from kineograph.models.net import Kineo
 from kineograph.train import learning, log, machine, nearest
 from kineograph.train.learning import Learning
@@ -25,6 +25,7 @@ def learn(asked: commands.Learn, console: Console) -> None:
     machine.settle()
     how = Learning(
         asked.minutes,
+        LESSON_OF[asked.task],
         scratch=asked.scratch,
         lora=asked.lora,
         patience=asked.patience,
@@ -57,8 +58,8 @@ def learn(asked: commands.Learn, console: Console) -> None:
     films = folder.training_stretches(packed, split)
     learned.model.example = learning.example_of(films) if asked.example else None
     fps = next(iter(found.films.values())).fps
-    about = {"data": data, "began_with": asked.model, "fps": str(fps)}
-    path = _kept(asked.name, learned, films, held_out, about, run)
+    about = {"data": data, "task": asked.task, "began_with": asked.model, "fps": str(fps)}
+    path = _kept(asked, learned, films, held_out, about, run)
     _measured(learned, console)
     console.print(f"{path}: use it as --model {asked.name}. {store.page(asked.name)}: its page.")
     if not learned.result.finished:
@@ -66,20 +67,31 @@ def learn(asked: commands.Learn, console: Console) -> None:
 
 
 def _kept(
-    name: str,
+    asked: commands.Learn,
     learned: learning.Learned,
     films: nearest.Stretches,
     held_out: list[nearest.Clip],
     about: dict[str, Any],
     run: Path,
 ) -> Path:
-    """Puts the model and its page into the store."""
-    report = nearest.report(learning.made_by(learned.model, held_out), held_out, films)
-    path = learning.save(learned, name, {**about, "nearest_learned": report.told})
-    page.written(store.page(name), weights.card(name), report, log.read(run))
+    """Puts the model and its page into the store; only what makes new films may repeat old ones."""
+    report = None
+    if asked.task == "predict":
+        report = nearest.report(learning.made_by(learned.model, held_out), held_out, films)
+        about = {**about, "nearest_learned": report.told}
+    path = learning.save(learned, asked.name, about)
+    page.written(store.page(asked.name), weights.card(asked.name), report, log.read(run))
     return path
 
 
+LESSON_OF = {
+    "predict": ahead.NAME,
+    "denoise": "clean",
+    "upscale": "enlarge",
+    "interpolate": "between",
+    "inpaint": "fill",
+    "colourise": "colour",
+}
 NUM_PER_SHOT = 6
 """Clips of each held-out stretch that are measured by."""
 

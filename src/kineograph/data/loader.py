@@ -86,6 +86,15 @@ class Batches:
             self.kept.pop(min(list(self.kept)), None)
         return {**self.reuse.choose(made, rng), "indices": np.array(index)}
 
+    def fill(self, num_workers: int) -> None:
+        """Prepares the pool that the first batch draws from, while the cores are free."""
+        if self.reuse is None:
+            return
+        first = self.rank * self.batch_size // self.reuse.times
+        clips = range(first, first + self.reuse.pool)
+        with ThreadPoolExecutor(num_workers) as pool:
+            self.kept.update(zip(clips, pool.map(self.made, clips), strict=True))
+
     def made(self, index: int) -> Arrays:
         """A clip, and what was prepared of it."""
         clip = self.source(self.seed, index)

@@ -17,9 +17,12 @@ HEIGHT_PX = 96
 CURVE_PX = (640, 240)
 
 
-def written(folder: Path, card: Mapping[str, Any], report: Report, log: Sequence[dict]) -> Path:
+def written(
+    folder: Path, card: Mapping[str, Any], report: Report | None, log: Sequence[dict]
+) -> Path:
     """Writes the page and its pictures, aside and then in place; gives the page's path."""
-    save_png(drawn(report.found), folder / PICTURE)
+    if report is not None:
+        save_png(drawn(report.found), folder / PICTURE)
     curve = [(line["step"], line["loss"]) for line in log if "loss" in line]
     save_png(plotted(curve), folder / CURVE)
     aside = folder / f".{PAGE}.part"
@@ -58,24 +61,19 @@ def plotted(curve: Sequence[tuple[int, float]]) -> np.ndarray:
     return paper
 
 
-def _text(card: Mapping[str, Any], report: Report) -> str:
+def _text(card: Mapping[str, Any], report: Report | None) -> str:
     lines = [f"# {card['name']}", "", f"Learned from {card['data']}.", "", "| | dB |", "|---|---|"]
     for who, value in sorted(card.get("held_out_decibels", {}).items(), key=lambda one: -one[1]):
         lines.append(f"| {who} | {value:.2f} |")
+    task = card.get("task", "predict")
+    of = "the 8 frames after 8 known ones" if task == "predict" else f"what it says ({task})"
     lines += [
         "",
-        "PSNR over the 8 frames after 8 known ones, on what was held out, mean of clips.",
+        f"PSNR of {of}, on what was held out, mean of clips.",
         "",
         f"![The loss]({CURVE})",
         "",
-        "## Does it repeat what it learned?",
-        "",
-        "Below are clips that it made and, under each, the nearest that it learned from, with the "
-        "distance. Clips of the same footage that were held out are at "
-        f"{report.by_chance:.1f} from the nearest one; what is much nearer than that is a copy.",
-        "",
-        f"![Clips and the nearest learned ones]({PICTURE})",
-        "",
+        *([] if report is None else _repeats(report)),
         "## All that the card says",
         "",
         "```json",
@@ -84,3 +82,16 @@ def _text(card: Mapping[str, Any], report: Report) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _repeats(report: Report) -> list[str]:
+    return [
+        "## Does it repeat what it learned?",
+        "",
+        "Below are clips that it made and, under each, the nearest that it learned from, with the "
+        "distance. Clips of the same footage that were held out are at "
+        f"{report.by_chance:.1f} from the nearest one; what is much nearer than that is a copy.",
+        "",
+        f"![Clips and the nearest learned ones]({PICTURE})",
+        "",
+    ]

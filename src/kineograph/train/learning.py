@@ -1,7 +1,4 @@
-"""A person's own footage is learned from: a restorer goes on from the shipped one, on clips of it.
-
-What is chosen for the machine is measured first: two steps on a copy tell time and memory.
-"""
+"""A person's own footage is learned from: a restorer goes on from the shipped one, on its clips."""
 
 import json
 import time
@@ -23,32 +20,26 @@ from torch import Tensor, nn
 from kineograph import scale
 from kineograph.answer import Sampling, continued
 from kineograph.data.augment import Augment, Frames
-from kineograph.data.clips import ClipOptions, Source, rng_for
+from kineograph.data.clips import ClipOptions, Source
 from kineograph.data.folder import write_json
-from kineograph.data.loader import Batches, as_batch, stacked
+from kineograph.data.loader import Arrays
 from kineograph.imagine import Imagining, generate
 from kineograph.models import ahead, store, weights
 from kineograph.models.ahead import Ahead
 from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import Kineo
-from kineograph.train import checkpoint, lora, machine, restoring, scoring
+from kineograph.train import checkpoint, lora, machine, planning, restoring, scoring
 from kineograph.train.lessons import LESSONS, Lesson, begun, to_come
 from kineograph.train.loop import BEST, FitResult, fit
 from kineograph.train.nearest import Clip, Stretches
+from kineograph.train.planning import Plan
 from kineograph.train.recipes import take_mean_weights
-from kineograph.train.watch import Pictures, strips
+from kineograph.train.watch import Pictures, held_out_numbers, strips
 from kineograph.video.levels import frames_of, from_levels, in_bytes
 
 Continue = Callable[[Float[Tensor, "t 3 h w"], int], Float[Tensor, "n 3 h w"]]
 MOST_WATCHED = 12
 """Clips that are held out are watched by; more would take longer than they tell."""
-SPARED_SECONDS, USED_SHARE = 20.0, 0.92
-"""Of the budget: what saving and the last measures take, and what steps may, of the rest."""
-LEAST_STEPS = 40
-NUM_BESIDE = min(2, machine.num_cores())
-"""Clips are prepared beside the step, by another core where there is one."""
-MEMORY_SHARE = 0.5
-"""Of what is free, at most so much is used."""
 EXAMPLE_FRAMES, EXAMPLE_PX = 48, 144
 NUM_MADE = 2
 """Clips of each kind that are searched for among what was learned from."""
@@ -59,7 +50,7 @@ PLAN = "plan.json"
 class Learning:
     """What is learned, and how long that may take.
 
-    lesson: which of the model's restorers; the one of what comes next by default. scratch: from
+    lesson: which of the model's networks; the one of what comes next by default. scratch: from
     nothing but the classical answer, instead of from the shipped weights. lora: the rank of the
     changes that are learned, 0 for all weights. patience: ends after so many looks in a row that
     were no better than the best, and takes the best; 0 is never.
@@ -82,16 +73,6 @@ class Learning:
             raise ValueError("From scratch there is nothing to change a little: leave out lora.")
         if self.patience < 0:
             raise ValueError(f"patience is {self.patience}: give 0 (never) or more looks.")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What was chosen for the machine, and what that will take: peak memory, and steps in time."""
-
-    batch_size: int
-    steps: int
-    seconds_a_step: float
-    peak_mb: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +103,7 @@ class _Run:
 
     def minutes(self, how: Learning) -> float:
         """How long the run may have trained in all when this sitting ends."""
-        left = how.minutes * 60 - (time.monotonic() - self.began) - SPARED_SECONDS
+        left = how.minutes * 60 - (time.monotonic() - self.began) - planning.SPARED_SECONDS
         return (self.seconds_before + max(0.0, left)) / 60
 
 
@@ -154,7 +135,7 @@ def learn(
 ) -> Learned:
     """A copy of the model that has learned from the clips; resumes what `out` holds.
 
-    source: clips of `LESSONS[how.lesson].num_frames` frames. held_out: clips of 16 frames that are
+    source: clips of `LESSONS[how.lesson].num_frames` frames. held_out: clips of as many that are
     only measured by. others: what else continues films, to be measured beside. told: hears what
     was chosen before the first step. began: when the minutes began, by `time.monotonic`. ranks:
     which process this is, of those that share each batch; only the first one measures.
@@ -164,19 +145,12 @@ def learn(
     lesson = lesson_for(how, model)
     net = _start(model, lesson, how)
     ranks = ranks or scale.Ranks()
-    plan = _plan(net, lesson, source, how, run, ranks)
+    kept: dict[int, Arrays] = {}
+    plan = _plan(net, lesson, source, how, run, ranks, kept)
     if told is not None:
         told(plan)
     held = list(held_out)[:MOST_WATCHED]
-    batches = Batches(
-        source,
-        plan.batch_size // ranks.world,
-        how.seed,
-        lesson.prepare,
-        rank=ranks.rank,
-        world=ranks.world,
-        reuse=lesson.reuse,
-    )
+    batches = planning.batches_of(source, lesson, plan.batch_size, how.seed, ranks, kept)
     options = replace(
         restoring.options_of(plan.steps, run.minutes(how), lesson.learning_rate, how.seed),
         held_out_every=max(20, plan.steps // 8),
@@ -199,15 +173,17 @@ def learn(
     _take_weights(net, out, how)
     if isinstance(net, Ahead) and held and ranks.leads:
         net.draws = torch.tensor(_draws_better(model, net, how.lesson, held))
-    learned = with_net(model, how.lesson, net)
+    learned = Learned(with_net(model, how.lesson, net), result, plan, {})
     if not (held and ranks.leads):
-        return Learned(learned, result, plan, {})
-    everyone = {"before": model, "learned": learned}
-    measured = {name: partial(_mean, one) for name, one in everyone.items()}
-    decibels = {
-        name: decibels_of(go_on, held) for name, go_on in {**measured, **(others or {})}.items()
-    }
-    return Learned(learned, result, plan, decibels)
+        return learned
+    if how.lesson == ahead.NAME:
+        everyone = {"before": partial(_mean, model), "learned": partial(_mean, learned.model)}
+        found = {n: decibels_of(one, held) for n, one in {**everyone, **(others or {})}.items()}
+        return replace(learned, decibels=found)
+    nets = {"classical start": begun(lesson), "learned": net}
+    if how.lesson in model.restorers:
+        nets["before"] = model.restorers[how.lesson]
+    return replace(learned, decibels=_decibels_asked(lesson, held, nets))
 
 
 def save(learned: Learned, name: str, about: Mapping[str, Any]) -> Path:
@@ -274,6 +250,18 @@ def decibels_of(go_on: Continue, clips: Sequence[Frames]) -> float:
     return float(np.mean(found)) if found else float("nan")
 
 
+def _decibels_asked(
+    lesson: Lesson, clips: Sequence[Frames], nets: Mapping[str, nn.Module]
+) -> dict[str, float]:
+    """PSNR of each network's answers to the lesson's question about the clips, by name."""
+    asked, found = restoring.watched_by(lesson, clips, 0), {}
+    for name, net in nets.items():
+        numbers = held_out_numbers(net, asked, torch.device("cpu"), "fp32")
+        log_error = torch.tensor(next(iter(numbers.values())))
+        found[name] = float(scoring.decibels(log_error))
+    return found
+
+
 def _draws_better(model: Kineo, net: Ahead, name: str, clips: Sequence[Frames]) -> bool:
     """Whether its samples have better edges than the large network's, where nothing was learned."""
     errors = []
@@ -309,7 +297,13 @@ def _take_weights(net: nn.Module, out: Path, how: Learning) -> None:
 
 
 def _plan(
-    net: nn.Module, lesson: Lesson, source: Source, how: Learning, run: _Run, ranks: scale.Ranks
+    net: nn.Module,
+    lesson: Lesson,
+    source: Source,
+    how: Learning,
+    run: _Run,
+    ranks: scale.Ranks,
+    kept: dict[int, Arrays],
 ) -> Plan:
     """What the first process chooses and writes down for all.
 
@@ -319,89 +313,17 @@ def _plan(
     if not ranks.leads:
         scale.wait(ranks)
         return Plan(**json.loads(path.read_text()))
-    plan = _chosen_or_kept(net, lesson, source, how, run, ranks)
-    scale.wait(ranks)
-    return plan
-
-
-def _chosen_or_kept(
-    net: nn.Module, lesson: Lesson, source: Source, how: Learning, run: _Run, ranks: scale.Ranks
-) -> Plan:
-    path = run.folder / PLAN
     before = Plan(**json.loads(path.read_text())) if path.is_file() else None
-    if before is not None and run.step < before.steps:
-        return before
-    plan = chosen(net, lesson, source, how, time.monotonic() - run.began)
-    shared = max(1, plan.batch_size // ranks.world) * ranks.world
-    steps = plan.steps + (before.steps if before else 0)
-    plan = replace(plan, batch_size=shared, steps=steps)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    write_json(asdict(plan), path)
+    plan = before
+    if before is None or run.step >= before.steps:
+        began = run.began
+        plan = planning.chosen(net, lesson, source, how.minutes, how.seed, began, ranks, kept)
+        plan = replace(plan, steps=plan.steps + (before.steps if before else 0))
+        run.folder.mkdir(parents=True, exist_ok=True)
+        write_json(asdict(plan), path)
+    scale.wait(ranks)
+    assert plan is not None
     return plan
-
-
-def chosen(
-    net: nn.Module, lesson: Lesson, source: Source, how: Learning, seconds_spent: float
-) -> Plan:
-    """Measures steps of one and two clips on a copy: from these, the batch that fits the memory.
-
-    ValueError if not even one clip fits, or the time is too short to learn anything.
-    """
-    one, two = (_tried(net, lesson, source, n) for n in (1, 2))
-    a_clip = max(1.0, two.peak_mb - one.peak_mb)
-    pool = lesson.reuse.pool if lesson.reuse else 0
-    room = MEMORY_SHARE * machine.free_mb() - pool * one.kept_mb
-    if a_clip > room:
-        raise ValueError(
-            f"One clip takes {a_clip + pool * one.kept_mb:.0f} MB more, and only "
-            f"{max(0.0, room + pool * one.kept_mb):.0f} may be used: give smaller clips "
-            "(--size-px), or free some memory."
-        )
-    batch = min(lesson.batch_size, int(room / a_clip))
-    prepared = one.prepare_seconds / NUM_BESIDE / (lesson.reuse.times if lesson.reuse else 1)
-    a_step = one.seconds + max(0.0, two.seconds - one.seconds) * (batch - 1) + batch * prepared
-    spent = seconds_spent + SPARED_SECONDS + pool * one.prepare_seconds / NUM_BESIDE
-    steps = int((how.minutes * 60 - spent) * USED_SHARE / max(a_step, 1e-3))
-    if steps < LEAST_STEPS:
-        needed = (LEAST_STEPS * a_step / USED_SHARE + spent) / 60
-        raise ValueError(
-            f"{how.minutes:g} minutes are {max(0, steps)} steps of {a_step:.1f} s here, too few to "
-            f"learn anything: give --minutes {needed:.1f} or more."
-        )
-    peak = max(one.peak_mb, two.peak_mb) + a_clip * max(0, batch - 2) + pool * one.kept_mb
-    return Plan(batch, steps, a_step, peak)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """One step as it was measured: its seconds, the process's peak, and what a clip takes."""
-
-    seconds: float
-    peak_mb: float
-    prepare_seconds: float
-    kept_mb: float
-
-
-def _tried(net: nn.Module, lesson: Lesson, source: Source, num_clips: int) -> _Trial:
-    """A step of so many clips, after one to warm up, on a copy."""
-    copy = deepcopy(net)
-    batches = Batches(source, num_clips, prepare=lesson.prepare)
-    machine.forget_peak()
-    seconds = preparing = kept = 0.0
-    for n in range(2):
-        start = time.perf_counter()
-        clips = [batches.made(n * num_clips + i) for i in range(num_clips)]
-        preparing = (time.perf_counter() - start) / num_clips
-        kept = sum(array.nbytes for array in clips[0].values()) / 1e6
-        if lesson.reuse:
-            clips = [lesson.reuse.choose(clip, rng_for(0, n)) for clip in clips]
-            clips = [{**clip, "indices": np.array(n)} for clip in clips]
-        start = time.perf_counter()
-        loss, _ = lesson.objective(copy, as_batch(stacked(clips)), torch.Generator())
-        loss.backward()
-        copy.zero_grad(set_to_none=True)
-        seconds = time.perf_counter() - start
-    return _Trial(seconds, machine.peak_mb(), preparing, kept)
 
 
 def _pictures(model: Kineo, name: str, clips: Sequence[Frames]) -> Pictures:
