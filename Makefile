@@ -61,8 +61,9 @@ gallery: $(VENV)/.bench
 
 train-weights: $(VENV)/.bench
 	$(BIN)/python -m kineograph.train
-	for restorer in clean enlarge between fill colour; do \
+	for restorer in clean enlarge between fill colour next; do \
 		$(BIN)/python -m kineograph.train $$restorer || exit 1; done
+	$(BIN)/python -m kineograph.train enlarge --further
 	$(BIN)/python -m kineograph.evaluate.train_article
 
 format: $(VENV)/.dev

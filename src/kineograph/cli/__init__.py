@@ -168,13 +168,20 @@ def run_bench(asked: Bench, console: Console) -> None:
     elif asked.task == "all":
         from kineograph.evaluate.bench_all import bench_all
         from kineograph.evaluate.ours import made_by, ours
+        from kineograph.evaluate.questions import ROWS
         from kineograph.models import weights
 
         about = {"model": asked.model, "sha256": weights.digest(asked.model)}
         model = weights.load(asked.model)
         by = made_by(model)
         bench_all(
-            ours(model), asked.out, quick=asked.quick, console=console, about=about, made_by=by
+            ours(model),
+            asked.out,
+            quick=asked.quick,
+            console=console,
+            about=about,
+            rows=asked.rows or tuple(ROWS),
+            made_by=by,
         )
     elif asked.task == "720p":
         from kineograph.evaluate.endure import endure

@@ -270,6 +270,8 @@ class Bench:
     """Steps of a sample; the mean always takes 1."""
     quick: bool = False
     """PSNR and SSIM only."""
+    rows: tuple[Literal["interpolate", "denoise", "upscale", "inpaint"], ...] = ()
+    """Which rows of all; by default every one."""
     footage: tuple[Path, ...] = ()
     """Films to learn, one by one; by default a held-out shot and simulated smoke."""
     minutes: float = 10.0

@@ -40,21 +40,30 @@ def main(
     minutes: float | None = None,
     ship: bool = True,
     codec: Path = recipes_latent.CODEC,
+    further: bool = False,
 ) -> None:
     """Trains a recipe in `out`, and writes its weights when it is done.
 
     `small` goes into the package, and the restorers join it there. `edges` makes a map from
     drawings to pictures, for `kineo transfer --map`; `vae` the codec that `latent` is given as
     `codec`; these stay in `out`, which is out/train for `small` and out/train-RECIPE else.
+    `further` trains a shipped restorer on, gently, on other clips.
     """
     machine.settle()
-    out = out or Path("out/train" if recipe == "small" else f"out/train-{recipe}")
-    result = _trained(recipe, out, minutes, codec)
+    if further and recipe not in restoring.SHIPPED:
+        raise ValueError(f"{recipe} is not trained further: give one of {restoring.SHIPPED}.")
+    named = f"out/train-{recipe}" + ("-further" if further else "")
+    out = out or Path("out/train" if recipe == "small" else named)
+    if further:
+        result = restoring.train(recipe, out, minutes, further=True)
+    else:
+        result = _trained(recipe, out, minutes, codec)
     if not (ship and result.finished):
         print(f"Stopped at step {result.step}; run it again to go on.")
         return
     if recipe in lessons.LESSONS:
-        ship_it = transfer.ship_edges if recipe == "edges" else partial(restoring.ship, recipe)
+        restorer = partial(restoring.ship, recipe, further=further)
+        ship_it = transfer.ship_edges if recipe == "edges" else restorer
         print(f"Wrote {ship_it(out, result)}")
         return
     print(f"Wrote {_shipped(recipe, out, _card(recipe, result, out))}")

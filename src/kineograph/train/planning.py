@@ -23,6 +23,8 @@ NUM_BESIDE = min(2, machine.num_cores())
 """Clips are prepared beside the step, by another core where there is one."""
 MEMORY_SHARE = 0.5
 """Of what is free, at most so much is used."""
+HOLES = 1.7
+"""A pool whose clips come and go leaves so many times its size in holes, in some hundred steps."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def chosen(
     ValueError if not even one clip fits, or the time is too short to learn anything.
     """
     ranks = ranks or scale.Ranks()
-    batch = max(1, _fitting(net, lesson, source) // ranks.world) * ranks.world
+    most, pool_mb = _fitting(net, lesson, source)
+    batch = max(1, most // ranks.world) * ranks.world
     batches = batches_of(source, lesson, batch, seed, ranks, {} if kept is None else kept)
     batches.fill(NUM_BESIDE)
     machine.forget_peak()
@@ -85,22 +88,21 @@ def chosen(
             f"{minutes:g} minutes are {max(0, steps)} steps of {a_step:.1f} s here, too few to "
             f"learn anything: give --minutes {needed:.1f} or more."
         )
-    return Plan(batch, steps, a_step, machine.peak_mb())
+    return Plan(batch, steps, a_step, machine.peak_mb() + HOLES * pool_mb)
 
 
-def _fitting(net: nn.Module, lesson: Lesson, source: Source) -> int:
-    """How many clips a step may have. ValueError if none."""
+def _fitting(net: nn.Module, lesson: Lesson, source: Source) -> tuple[int, float]:
+    """How many clips a step may have, and what the pool takes. ValueError if none may."""
     one, two = (_tried(net, lesson, source, n) for n in (1, 2))
     a_clip = max(1.0, two.peak_mb - one.peak_mb)
-    pool = lesson.reuse.pool if lesson.reuse else 0
-    room = MEMORY_SHARE * machine.free_mb() - pool * one.kept_mb
-    if a_clip > room:
+    pool_mb = (lesson.reuse.pool if lesson.reuse else 0) * one.kept_mb
+    beside, most = (1 + HOLES) * pool_mb, MEMORY_SHARE * machine.free_mb()
+    if a_clip > most - beside:
         raise ValueError(
-            f"One clip takes {a_clip + pool * one.kept_mb:.0f} MB more, and only "
-            f"{max(0.0, room + pool * one.kept_mb):.0f} may be used: give smaller clips "
-            "(--size-px), or free some memory."
+            f"One clip takes {a_clip + beside:.0f} MB more, and only {most:.0f} may be used: give "
+            "smaller clips (--size-px), or free some memory."
         )
-    return min(lesson.batch_size, int(room / a_clip))
+    return min(lesson.batch_size, int((most - beside) / a_clip)), pool_mb
 
 
 def _practised(net: nn.Module, lesson: Lesson, batches: Batches) -> float:

@@ -21,6 +21,8 @@ from kineograph.train.recipes import MIX, RARE, take_mean_weights
 from kineograph.train.watch import HeldOut
 
 WATCHED_SEED, FURTHER_SEED = 7, 1
+FURTHER_STEPS = 1000
+SHIPPED = tuple(name for name in LESSONS if name != "edges")
 GENTLY = 1 / 3
 """What goes on from learned weights learns at so much of the rate of what begins from nothing."""
 
@@ -50,7 +52,7 @@ def train(
         reuse=lesson.reuse,
     )
     rate = lesson.learning_rate * (GENTLY if further else 1)
-    how = options_of(steps or lesson.steps, minutes, rate, seed)
+    how = options_of(steps or (FURTHER_STEPS if further else lesson.steps), minutes, rate, seed)
     net = shipped(name) if further else lessons.begun(lesson)
     return fit(net, lesson.objective, batches, how, out, held_out=watched(lesson, film))
 
@@ -80,7 +82,9 @@ def options_of(
     )
 
 
-def ship(name: str, run: Path, result: FitResult, to: Path | None = None) -> Path:
+def ship(
+    name: str, run: Path, result: FitResult, to: Path | None = None, further: bool = False
+) -> Path:
     """Puts a trained restorer into the shipped checkpoint, beside the others, with its card."""
     path = to or weights.path_of(weights.SHIPPED)
     model = weights.load(str(path))
@@ -98,7 +102,10 @@ def ship(name: str, run: Path, result: FitResult, to: Path | None = None) -> Pat
         "loss": result.loss,
         "faults": LESSONS[name].faults,
     }
-    weights.save(model, path, {**card, "restorers": {**card.get("restorers", {}), name: made}})
+    others = card.get("restorers", {})
+    if further:
+        made = {**made, "recipe": f"{made['recipe'][:-1]}, further=True)", "after": others[name]}
+    weights.save(model, path, {**card, "restorers": {**others, name: made}})
     return path
 
 
