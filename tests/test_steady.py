@@ -12,7 +12,7 @@ from kineograph.models.aligned import trusted
 from kineograph.models.steady import Levels, calmed, steadied
 from tests_support import panning
 
-LEFT = 4.0
+LEFT = 1.5
 """Levels of error in a cleaned frame, another in each, when noise of 25 was taken away."""
 
 

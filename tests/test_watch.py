@@ -1,12 +1,17 @@
 """Strips show the truth and what the model answers, and leave the model alone."""
 
+from io import StringIO
+from pathlib import Path
+
 import numpy as np
 import torch
+from rich.console import Console
 
 from kineograph import tasks
 from kineograph.answer import Sampling
 from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import Kineo
+from kineograph.train.log import RunLog, in_blocks
 from kineograph.train.watch import strips
 from tests_support import TINY_SHAPE
 
@@ -36,3 +41,19 @@ def test_strips_keep_a_model_in_training() -> None:
     assert model.training
     frozen = [name for name, w in model.named_parameters() if not w.requires_grad]
     assert all(name.startswith("weigh.") for name in frozen)
+
+
+def test_a_terminal_shows_pictures_as_blocks_of_two_colours(tmp_path: Path) -> None:
+    picture = torch.zeros(3, 40, 80)
+    picture[0, :20], picture[2, 20:] = 1.0, 1.0
+    text = in_blocks(picture, 8, 100)
+    assert text.plain == ("▀" * 8 + "\n") * 2
+    assert len(in_blocks(picture, 80, 4).plain.splitlines()) == 4
+    told = StringIO()
+    console = Console(file=told, force_terminal=True, color_system="truecolor", width=80, height=30)
+    with RunLog(tmp_path, 0, 10, tensorboard=False, console=console) as log:
+        log.picture(5, "strip-0", picture)
+        log.tell(5, "held out: 20.00 dB (dis 19.00)", lasting=True)
+    assert "▀" in told.getvalue()
+    assert "255;0;0" in told.getvalue()
+    assert "step 5  held out: 20.00 dB (dis 19.00)" in told.getvalue()

@@ -239,6 +239,8 @@ class Learn:
     """Sides of the clips that are learned from."""
     resume: bool = False
     """Go on with a run that stopped, or learn for longer."""
+    sharded: bool = False
+    """Under torchrun: each process keeps its part of the weights and moments instead of all."""
     seed: int = 0
     debug: bool = False
 

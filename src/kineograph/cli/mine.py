@@ -30,6 +30,7 @@ def learn(asked: commands.Learn, console: Console) -> None:
         lora=asked.lora,
         patience=asked.patience,
         seed=asked.seed,
+        sharded=asked.sharded,
     )
     ranks = scale.join()
     run = _run_folder(asked) if ranks.leads else store.run_folder(asked.name)

@@ -33,7 +33,7 @@ NUM_AHEAD = len(SHOWN) + 1
 SHAPE = RestorerShape(NUM_AHEAD + 1, 2, (24, 48, 96), (3, 5))
 ODDS, MOVED_ODDS, SOFT_ODDS = -5.0, -4.0, -5.0
 """At first these pictures count for next to nothing beside the guess."""
-PACE, BELIEF = 0.1, 0.2
+PACE, BELIEF = 0.05, 0.1
 """How much samples differ, as shares."""
 
 

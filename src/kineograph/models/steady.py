@@ -17,7 +17,7 @@ from kineograph.models.motion import dense_inverse_search
 Levels = Float[np.ndarray, "h w 3"]
 CAP = 9.0
 """What is held counts as no more frames than this."""
-ALIKE, ALIKE_NOISE = 0.5, 0.14
+ALIKE, ALIKE_NOISE = 0.5, 0.06
 """Levels by which cleaned frames may differ and be one; and more for each of the noise that was
 taken away."""
 STILL_PX = 0.25

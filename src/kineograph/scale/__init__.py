@@ -51,6 +51,49 @@ def data_parallel(module: nn.Module, ranks: Ranks) -> nn.Module:
     return DistributedDataParallel(module, device_ids=[ranks.local] if on_gpu else None)
 
 
+def sharded(module: nn.Module, ranks: Ranks) -> nn.Module:
+    """The module with its weights and gradients parted among all processes, averaged like those of
+    `data_parallel`; itself if there is but one (FSDP: Zhao et al., arXiv 2304.11277).
+
+    Wrap what is called once per step: the whole is gathered as that call begins, and parted again
+    as its gradients are done. Layers aren't gathered one by one, since processes may draw different
+    paths through a model. An optimizer that is made afterwards keeps its moments in parts.
+    """
+    if ranks.world == 1:
+        return module
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    for tensor in module.state_dict().values():
+        dist.broadcast(tensor, 0)
+    for owner in module.modules():
+        for name, weight in owner.named_parameters(recurse=False):
+            if weight.ndim == 0:  # only what has a dimension can be parted
+                setattr(owner, name, nn.Parameter(weight.data.view(1), weight.requires_grad))
+    device = next(module.parameters()).device.type
+    fully_shard(module, mesh=init_device_mesh(device, (ranks.world,)))
+    return module
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """All of a tensor that may be parted, which all processes must ask for; else the tensor."""
+    gathered = getattr(tensor, "full_tensor", None)
+    return gathered() if gathered else tensor
+
+
+def part(tensor: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor, parted as `like` is; a single number may have one dimension or none."""
+    if like.numel() == tensor.numel() == 1:
+        tensor = tensor.view(like.shape)
+    if not hasattr(like, "full_tensor"):
+        return tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(like, DTensor)
+    mesh, placements = like.device_mesh, like.placements
+    return distribute_tensor(tensor.to(like.device), mesh, placements, src_data_rank=None)
+
+
 def mean(value: Tensor, ranks: Ranks) -> Tensor:
     """The mean of a number over all processes."""
     if ranks.world == 1:

@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from kineograph import scale
+
 Tensors = dict[str, Tensor]
 MANIFEST = "manifest.json"
 PARTS = ("model", "ema", "optimizer", "random")
@@ -139,12 +141,13 @@ def restore(into: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
         where = "model" if name in into else "checkpoint"
         raise ValueError(f"Only the {where} has {name!r}: it is a checkpoint of another model.")
     for name, tensor in into.items():
-        if tensor.shape != saved[name].shape:
+        part = scale.part(saved[name], tensor)
+        if tensor.shape != part.shape:
             raise ValueError(
                 f"{name!r} is {tuple(tensor.shape)} in the model but "
-                f"{tuple(saved[name].shape)} in the checkpoint."
+                f"{tuple(part.shape)} in the checkpoint."
             )
-        tensor.copy_(saved[name])
+        tensor.copy_(part)
 
 
 def pack_optimizer(state: Mapping[str, Any]) -> tuple[Tensors, dict[str, Any]]:

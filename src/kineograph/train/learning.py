@@ -30,7 +30,7 @@ from kineograph.models.motion import NUM_KNOWN
 from kineograph.models.net import Kineo
 from kineograph.train import checkpoint, lora, machine, planning, restoring, scoring
 from kineograph.train.lessons import LESSONS, Lesson, begun, to_come
-from kineograph.train.loop import BEST, FitResult, fit
+from kineograph.train.loop import BEST, FitOptions, FitResult, fit
 from kineograph.train.nearest import Clip, Stretches
 from kineograph.train.planning import Plan
 from kineograph.train.recipes import take_mean_weights
@@ -53,7 +53,8 @@ class Learning:
     lesson: which of the model's networks; the one of what comes next by default. scratch: from
     nothing but the classical answer, instead of from the shipped weights. lora: the rank of the
     changes that are learned, 0 for all weights. patience: ends after so many looks in a row that
-    were no better than the best, and takes the best; 0 is never.
+    were no better than the best, and takes the best; 0 is never. sharded: of several processes each
+    keeps its part of the weights and of what learning adds to them.
     """
 
     minutes: float = 10.0
@@ -63,6 +64,7 @@ class Learning:
     patience: int = 4
     learning_rate: float | None = None
     seed: int = 0
+    sharded: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.minutes <= 100_000:
@@ -151,22 +153,17 @@ def learn(
         told(plan)
     held = list(held_out)[:MOST_WATCHED]
     batches = planning.batches_of(source, lesson, plan.batch_size, how.seed, ranks, kept)
-    options = replace(
-        restoring.options_of(plan.steps, run.minutes(how), lesson.learning_rate, how.seed),
-        held_out_every=max(20, plan.steps // 8),
-        checkpoint_every=max(20, plan.steps // 8),
-        pictures_every=max(20, plan.steps // 4),
-        warmup_steps=min(30, plan.steps // 4),
-        timed=True,
-        patience=how.patience if held else 0,
-    )
+    classical = {}
+    if how.lesson == ahead.NAME and ranks.leads:
+        classical = {name: decibels_of(one, held) for name, one in (others or {}).items()}
+    watched = restoring.watched_by(lesson, held, 0) if held else None
     result = fit(
         net,
         lesson.objective,
         batches,
-        options,
+        _options(plan, how, lesson, run.minutes(how), bool(held)),
         out,
-        held_out=restoring.watched_by(lesson, held, 0) if held else None,
+        held_out=watched and replace(watched, said=partial(_said, classical)),
         pictures=_pictures(model, how.lesson, held[:2]) if how.lesson == ahead.NAME else None,
         ranks=ranks,
     )
@@ -178,12 +175,27 @@ def learn(
         return learned
     if how.lesson == ahead.NAME:
         everyone = {"before": partial(_mean, model), "learned": partial(_mean, learned.model)}
-        found = {n: decibels_of(one, held) for n, one in {**everyone, **(others or {})}.items()}
-        return replace(learned, decibels=found)
+        found = {name: decibels_of(one, held) for name, one in everyone.items()}
+        return replace(learned, decibels={**found, **classical})
     nets = {"classical start": begun(lesson), "learned": net}
     if how.lesson in model.restorers:
         nets["before"] = model.restorers[how.lesson]
     return replace(learned, decibels=_decibels_asked(lesson, held, nets))
+
+
+def _options(
+    plan: Plan, how: Learning, lesson: Lesson, minutes: float, watched: bool
+) -> FitOptions:
+    return replace(
+        restoring.options_of(plan.steps, minutes, lesson.learning_rate, how.seed),
+        held_out_every=max(20, plan.steps // 8),
+        checkpoint_every=max(20, plan.steps // 8),
+        pictures_every=max(20, plan.steps // 4),
+        warmup_steps=min(30, plan.steps // 4),
+        timed=True,
+        patience=how.patience if watched else 0,
+        sharding="sharded" if how.sharded else "replicated",
+    )
 
 
 def save(learned: Learned, name: str, about: Mapping[str, Any]) -> Path:
@@ -248,6 +260,15 @@ def decibels_of(go_on: Continue, clips: Sequence[Frames]) -> float:
         error = (go_on(known, len(truth)) - truth).square().mean((1, 2, 3))
         found.append(float((10 * torch.log10(4 / error.clamp(min=1e-6))).mean()))
     return float(np.mean(found)) if found else float("nan")
+
+
+def _said(classical: Mapping[str, float], numbers: Mapping[str, float]) -> str:
+    """How well what is held out is answered, in dB, beside the best classical method."""
+    note = f"{float(scoring.decibels(torch.tensor(next(iter(numbers.values()))))):.2f} dB"
+    if not classical:
+        return note
+    best = max(classical, key=lambda name: classical[name])
+    return f"{note} ({best} {classical[best]:.2f})"
 
 
 def _decibels_asked(

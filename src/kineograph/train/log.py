@@ -1,4 +1,4 @@
-"""A run is told in three places: a plain JSONL file, TensorBoard, and a progress line."""
+"""A run is told in three places: a plain JSONL file, TensorBoard, and on the terminal."""
 
 import json
 from collections.abc import Mapping
@@ -6,9 +6,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+import cv2
+import numpy as np
+from jaxtyping import Float
+from rich.color import Color
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.style import Style
+from rich.text import Text
 from torch import Tensor
+
+STRIP_COLUMNS, SPARED_LINES = 96, 8
+"""A picture on the terminal is no wider than that, and leaves so many lines free."""
 
 
 class RunLog:
@@ -40,9 +50,11 @@ class RunLog:
             disable=quiet or not self.console.is_terminal,
         )
         self.task = self.progress.add_task("train", total=num_steps, completed=first_step, note="")
+        self.live = Live(self.progress, console=self.console, refresh_per_second=4)
 
     def __enter__(self) -> "RunLog":
-        self.progress.start()
+        if not self.progress.disable:
+            self.live.start()
         return self
 
     def __exit__(
@@ -51,7 +63,7 @@ class RunLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.progress.stop()
+        self.live.stop()
         self.file.close()
         if self.board is not None:
             self.board.close()
@@ -65,15 +77,33 @@ class RunLog:
                 self.board.add_scalar(name, value, step)
 
     def picture(self, step: int, name: str, picture: Tensor) -> None:
-        """A picture `c h w` in 0..1 to TensorBoard."""
+        """A picture `c h w` in 0..1 to TensorBoard, and on a terminal in place of the last one."""
         if self.board is not None:
             self.board.add_image(name, picture, step)
+        if self.live.is_started:
+            lines = self.console.height - SPARED_LINES
+            self.live.update(Group(in_blocks(picture, STRIP_COLUMNS, lines), self.progress))
 
-    def tell(self, step: int, note: str, as_line: bool) -> None:
-        """The progress bar on a terminal; now and then a line elsewhere."""
+    def tell(self, step: int, note: str, lasting: bool = False) -> None:
+        """The progress bar on a terminal, with lines for what is `lasting`; lines elsewhere."""
         self.progress.update(self.task, completed=step, note=note)
-        if as_line and not self.quiet and not self.console.is_terminal:
+        if not self.quiet and (lasting or not self.console.is_terminal):
             self.console.print(f"step {step}  {note}", highlight=False)
+
+
+def in_blocks(picture: Float[Tensor, "3 h w"], columns: int, lines: int) -> Text:
+    """A picture in 0..1 as half blocks of colour, two pixels in each."""
+    h, w = picture.shape[-2:]
+    ratio = min(columns / w, 2 * max(1, lines) / h)
+    size = max(1, round(w * ratio)), 2 * max(1, round(h * ratio / 2))
+    values = picture.detach().float().clamp(0, 1).mul(255).byte().cpu().numpy()
+    small = cv2.resize(np.moveaxis(values, 0, -1), size, interpolation=cv2.INTER_AREA)
+    text = Text()
+    for upper, lower in zip(small[::2].tolist(), small[1::2].tolist(), strict=True):
+        for above, below in zip(upper, lower, strict=True):
+            text.append("▀", Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below)))
+        text.append("\n")
+    return text
 
 
 def board(folder: Path, first_step: int) -> Any:

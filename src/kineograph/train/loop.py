@@ -6,19 +6,29 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from kineograph import scale
 from kineograph.data.loader import Batch
 from kineograph.train import checkpoint, ema, optimise, precision
 from kineograph.train.log import RunLog
+from kineograph.train.run import (
+    BEST,
+    FitOptions,
+    Run,
+    answering,
+    hand_back,
+    keep,
+    put_back,
+    resume,
+    shared_out,
+    whole,
+)
 from kineograph.train.watch import (
     HeldOut,
     Meter,
@@ -30,45 +40,6 @@ from kineograph.train.watch import (
 
 BatchesFrom = Callable[[int], Iterator[Batch]]
 MAX_ROLLBACKS = 3
-BEST = "best.safetensors"
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How to train. `steps` shapes the learning rate; `minutes` only ends the run early.
-
-    timed: the rate falls by the minutes where these end sooner than the steps; such a run depends
-    on the clock.
-    patience: after so many looks in a row at which the first held-out number was no better than
-    the best, the run ends; 0 is never. The mean weights that were best are in BEST.
-    """
-
-    steps: int
-    minutes: float | None = None
-    timed: bool = False
-    learning_rate: float = 3e-4
-    weight_decay: float = 0.01
-    betas: tuple[float, float] = (0.9, 0.99)
-    rate_shape: optimise.RateShape = "cosine"
-    warmup_steps: int = 100
-    decay_share: float = 0.2
-    ema_decay: float = 0.999
-    clip_norm: float = 1.0
-    accumulate: int = 1
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    compile: bool = False
-    device: str = "cpu"
-    seed: int = 0
-    checkpoint_every: int = 500
-    keep: int = 3
-    held_out_every: int = 500
-    pictures_every: int = 500
-    log_every: int = 20
-    bad_steps: int = 5
-    patience: int = 0
-    flops_per_clip: float | None = None
-    tensorboard: bool = True
-    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,49 +54,6 @@ class FitResult:
     wait_share: float
     gemm_share: float | None
     precision: precision.Precision
-
-
-CARRIED = ("position", "bad", "rollbacks", "seconds_before", "loss", "best", "looks_since")
-"""What of a run a checkpoint carries, beside weights and step."""
-
-
-class Step(nn.Module):
-    """The model and its objective as one call, which is what data parallel training wraps."""
-
-    def __init__(self, model: nn.Module, objective: Objective) -> None:
-        super().__init__()
-        self.model, self.objective = model, objective
-
-    def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        return self.objective(self.model, batch, generator)
-
-
-@dataclass
-class Run:
-    """A run under way: what a checkpoint holds, and what is built around it."""
-
-    model: nn.Module
-    step_module: nn.Module
-    optimizer: Optimizer
-    ema: checkpoint.Tensors
-    options: FitOptions
-    precision: precision.Precision
-    ranks: scale.Ranks
-    folder: Path
-    step: int = 0
-    position: int = 0
-    bad: int = 0
-    rollbacks: int = 0
-    seconds_before: float = 0.0
-    kept_step: int = -1
-    looked_step: int = -1
-    best: float = math.inf
-    looks_since: int = 0
-    loss: float = math.nan
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device(self.options.device)
 
 
 def fit(
@@ -146,6 +74,7 @@ def fit(
     kineograph.data.loader.Batches). Where `out` holds checkpoints the run goes on from the
     newest whole one, and comes out the same to the last digit as if never stopped. A signal
     (Ctrl-C, SIGTERM) ends it after the step at hand, with a checkpoint.
+    ranks: which process this is; all are given the same, and share each batch.
     ValueError where the checkpoint is of another model or seed, or the loss stays not finite.
     """
     run = begin(model, objective, options, out, optimizer, ranks or scale.Ranks())
@@ -160,21 +89,22 @@ def fit(
         ) as log,
         stopped_by_signal() as stop,
     ):
-        if run.ranks.leads and held_out and options.patience and run.step == 0:
+        if held_out and options.patience and run.step == 0:
             watch(run, log, held_out)  # what it begins with may be the best
         while run.step < options.steps and not ended(run, meter, stop):
             numbers = one_step(run, stream, (meter, window))
             log.write(run.step, numbers, run.step % options.log_every == 0)
             if run.step % options.log_every == 0:
                 window = report(run, log, window, numbers)
-            if run.ranks.leads:
-                look(run, log, held_out, pictures)
+            look(run, log, held_out, pictures)
             if run.step % options.checkpoint_every == 0:
                 keep(run, meter)
-        late = options.patience and not stop.is_set() and run.looked_step != run.step
-        if run.ranks.leads and held_out and late:  # the last weights may be the best
+        stopped = scale.any_of(stop.is_set(), run.ranks, run.device)
+        late = options.patience and not stopped and run.looked_step != run.step
+        if held_out and late:  # the last weights may be the best
             watch(run, log, held_out)
         keep(run, meter)
+    hand_back(run)
     if close := getattr(stream, "close", None):
         close()
     return result(run, meter)
@@ -197,11 +127,13 @@ def begin(
         lambda m: optimise.adamw(m, options.learning_rate, options.weight_decay, options.betas)
     )
     wanted = saved.scalars["precision"]["name"] if saved else options.precision
+    trained, step_module = shared_out(model, objective, options, ranks)
     run = Run(
-        model=model,
-        step_module=scale.data_parallel(Step(model, objective), ranks),
-        optimizer=make(model),
-        ema=ema.started(model),
+        model=trained,
+        asked=model,
+        step_module=step_module,
+        optimizer=make(trained),
+        ema=ema.started(trained),
         options=options,
         precision=precision.choose(device, wanted),
         ranks=ranks,
@@ -210,59 +142,10 @@ def begin(
     if saved:
         resume(run, saved)
     if options.compile:
-        scale.compiled(model)
+        scale.compiled(trained)
     if not saved:
         keep(run, Meter())
     return run
-
-
-def resume(run: Run, saved: checkpoint.Checkpoint) -> None:
-    """Puts everything back, to the bit."""
-    if saved.scalars["seed"] != run.options.seed:
-        raise ValueError(
-            f"The run in {run.folder.parent} has seed {saved.scalars['seed']}, not "
-            f"{run.options.seed}: give that seed, or another folder."
-        )
-    put_back(run, saved)
-    for name in CARRIED:
-        setattr(run, name, saved.scalars[name])
-    run.step = run.kept_step = saved.step
-    checkpoint.restore_random_state(saved.random, run.device)
-
-
-def put_back(run: Run, saved: checkpoint.Checkpoint) -> None:
-    """Weights, their mean, and the optimizer, from a checkpoint."""
-    checkpoint.restore(checkpoint.tensors_of(run.model), saved.model)
-    checkpoint.restore(run.ema, saved.ema)
-    run.optimizer.load_state_dict(
-        checkpoint.unpack_optimizer(saved.optimizer, saved.scalars["optimizer"])
-    )
-
-
-def keep(run: Run, meter: Meter) -> None:
-    """Writes a checkpoint of the run, unless it has written this step."""
-    if run.ranks.leads and run.kept_step != run.step:
-        moments, numbers = checkpoint.pack_optimizer(run.optimizer.state_dict())
-        scalars: dict[str, Any] = {
-            **{name: getattr(run, name) for name in CARRIED},
-            "seconds_before": run.seconds_before + meter.seconds,
-            "seed": run.options.seed,
-            "precision": asdict(run.precision),
-            "optimizer": numbers,
-            "options": asdict(run.options),
-            "torch": torch.__version__,
-        }
-        state = checkpoint.Checkpoint(
-            run.step,
-            checkpoint.tensors_of(run.model),
-            run.ema,
-            moments,
-            checkpoint.random_state(run.device),
-            scalars,
-        )
-        checkpoint.save(run.folder, state, run.options.keep)
-    run.kept_step = run.step
-    scale.wait(run.ranks)
 
 
 def one_step(run: Run, stream: Iterator[Batch], meters: Sequence[Meter]) -> dict[str, float]:
@@ -365,17 +248,23 @@ def report(run: Run, log: RunLog, window: Meter, numbers: Mapping[str, float]) -
     note += f"  waits {shares['wait_share']:.0%}"
     if "gemm_share" in shares:
         note += f"  GEMM {shares['gemm_share']:.0%}"
-    log.tell(run.step, note, as_line=True)
+    log.tell(run.step, note)
     return Meter()
 
 
 def look(run: Run, log: RunLog, held_out: HeldOut | None, pictures: Pictures | None) -> None:
-    """At their steps: the held-out numbers and the pictures, both with the mean weights."""
+    """At their steps: the held-out numbers and the pictures, both with the mean weights.
+
+    The first process looks; all give what they hold of the weights.
+    """
     last = run.step == run.options.steps
     if held_out and (last or run.step % run.options.held_out_every == 0):
         watch(run, log, held_out)
     if pictures and (last or run.step % run.options.pictures_every == 0):
-        with ema.applied(run.ema, run.model) as model, torch.no_grad():
+        mean = whole(run, run.ema)
+        if not run.ranks.leads:
+            return
+        with answering(run, mean) as model, torch.no_grad():
             for name, picture in pictures(model).items():
                 log.picture(run.step, name, picture)
                 write_picture(run.folder.parent / f"{name}-{run.step:08d}.png", picture)
@@ -383,16 +272,23 @@ def look(run: Run, log: RunLog, held_out: HeldOut | None, pictures: Pictures | N
 
 def watch(run: Run, log: RunLog, held_out: HeldOut) -> None:
     """Measures on what is held out, and keeps the mean weights if they are the best so far."""
-    with ema.applied(run.ema, run.model) as model:
+    mean = whole(run, run.ema)
+    run.looked_step = run.step
+    if not run.ranks.leads:
+        return
+    with answering(run, mean) as model:
         numbers = held_out_numbers(model, held_out, run.device, run.precision.name)
     log.write(run.step, numbers)
     first = next(iter(numbers.values()))
-    run.looked_step, run.looks_since = run.step, run.looks_since + 1
+    run.looks_since += 1
     if first < run.best:
         run.best, run.looks_since = first, 0
-        checkpoint.save_tensors(run.ema, run.folder.parent / BEST)
-    note = "  ".join(f"{name.removeprefix('held_out/')} {n:.4g}" for name, n in numbers.items())
-    log.tell(run.step, f"held out: {note}" + ("  (best)" if run.looks_since == 0 else ""), True)
+        checkpoint.save_tensors(mean, run.folder.parent / BEST)
+    named = {name.removeprefix("held_out/"): n for name, n in numbers.items()}
+    note = "  ".join(f"{name} {n:.4g}" for name, n in named.items())
+    note = held_out.said(named) if held_out.said else note
+    best = "  (best)" if run.looks_since == 0 else ""
+    log.tell(run.step, f"held out: {note}{best}", lasting=True)
 
 
 def result(run: Run, meter: Meter) -> FitResult:

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
+from kineograph import scale
+
 RateShape = Literal["cosine", "wsd", "constant"]
 MakeOptimizer = Callable[[nn.Module], Optimizer]
 
@@ -55,4 +57,4 @@ def set_rate(optimizer: Optimizer, share: float) -> float:
 
 def clipped_norm(model: nn.Module, largest: float) -> torch.Tensor:
     """The norm of all gradients, which are then scaled down to `largest` where it is more."""
-    return nn.utils.clip_grad_norm_(list(model.parameters()), largest)
+    return scale.whole(nn.utils.clip_grad_norm_(list(model.parameters()), largest))

@@ -30,10 +30,12 @@ class HeldOut:
     """Fixed batches and one objective per number to report, at fixed noise levels say.
 
     Every measure starts from the same generator, so that only the weights make a difference.
+    said: the numbers as a person wants to hear them; each with its name by default.
     """
 
     batches: Sequence[Batch]
     objectives: Mapping[str, Objective]
+    said: Callable[[Mapping[str, float]], str] | None = None
 
 
 @dataclass
