@@ -41,13 +41,15 @@ def main(
     ship: bool = True,
     codec: Path = recipes_latent.CODEC,
     further: bool = False,
+    steps: int | None = None,
+    learning_rate: float | None = None,
 ) -> None:
     """Trains a recipe in `out`, and writes its weights when it is done.
 
     `small` goes into the package, and the restorers join it there. `edges` makes a map from
     drawings to pictures, for `kineo transfer --map`; `vae` the codec that `latent` is given as
     `codec`; these stay in `out`, which is out/train for `small` and out/train-RECIPE else.
-    `further` trains a shipped restorer on, gently, on other clips.
+    `further` trains a shipped restorer on, on other clips: gently, or as steps and rate say.
     """
     machine.settle()
     if further and recipe not in restoring.SHIPPED:
@@ -55,7 +57,9 @@ def main(
     named = f"out/train-{recipe}" + ("-further" if further else "")
     out = out or Path("out/train" if recipe == "small" else named)
     if further:
-        result = restoring.train(recipe, out, minutes, further=True)
+        result = restoring.train(
+            recipe, out, minutes, steps, further=True, learning_rate=learning_rate
+        )
     else:
         result = _trained(recipe, out, minutes, codec)
     if not (ship and result.finished):

@@ -14,7 +14,7 @@ from kineograph.data.clips import ClipOptions, ClipSource, rng_for
 from kineograph.data.loader import Batches, as_batch, stacked
 from kineograph.models import weights
 from kineograph.models.net import Kineo
-from kineograph.train import lessons
+from kineograph.train import checkpoint, lessons
 from kineograph.train.lessons import LESSONS, Lesson
 from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.recipes import MIX, RARE, take_mean_weights
@@ -34,6 +34,7 @@ def train(
     steps: int | None = None,
     workers: int = 1,
     further: bool = False,
+    learning_rate: float | None = None,
 ) -> FitResult:
     """Trains one restorer; resumes what `out` holds. `further`: goes on, gently, from the shipped
     one, on other clips."""
@@ -51,7 +52,7 @@ def train(
         num_workers=workers,
         reuse=lesson.reuse,
     )
-    rate = lesson.learning_rate * (GENTLY if further else 1)
+    rate = learning_rate or lesson.learning_rate * (GENTLY if further else 1)
     how = options_of(steps or (FURTHER_STEPS if further else lesson.steps), minutes, rate, seed)
     net = shipped(name) if further else lessons.begun(lesson)
     return fit(net, lesson.objective, batches, how, out, held_out=watched(lesson, film))
@@ -92,12 +93,16 @@ def ship(
         raise ValueError(f"{path} is of another kind: restorers go into the predictor's file.")
     net = lessons.begun(LESSONS[name])
     steps = take_mean_weights(net, run)
+    saved = checkpoint.load_latest(run / "checkpoints")
+    assert saved is not None
     model.restorers[name] = net
     card = weights.card(str(path))
     made = {
         "recipe": f"{__name__}.train({name!r})",
         "steps": steps,
         "clips": steps * LESSONS[name].batch_size,
+        "objective": LESSONS[name].objective.__name__,
+        "learning_rate": saved.scalars["options"]["learning_rate"],
         "seconds": result.seconds,
         "loss": result.loss,
         "faults": LESSONS[name].faults,
