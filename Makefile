@@ -64,7 +64,7 @@ train-weights: $(VENV)/.bench
 	for restorer in clean enlarge between fill colour next; do \
 		$(BIN)/python -m kineograph.train $$restorer || exit 1; done
 	$(BIN)/python -m kineograph.train enlarge --further
-	$(BIN)/python -m kineograph.train fill --further --steps 600 --learning-rate 5e-4
+	$(BIN)/python -m kineograph.train fill --further --steps 300 --learning-rate 5e-4
 	$(BIN)/python -m kineograph.evaluate.train_article
 
 format: $(VENV)/.dev
