@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 
 from kineograph.models.aligned import trusted
-from kineograph.models.steady import Levels, calmed, steadied
+from kineograph.models.steady import Levels, calmed, held_on
 from tests_support import panning
 
 LEFT = 1.5
@@ -28,6 +28,14 @@ def left_over(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return LEFT * soft / soft.std()
 
 
+def steadied(frames: list[Levels], noise: float) -> list[Levels]:
+    held, made = None, []
+    for frame in frames:
+        held = held_on(held, frame, noise)
+        made.append(held.frame)
+    return made
+
+
 def change(films: list[Levels]) -> float:
     return float(np.mean([np.abs(b - a).mean() for a, b in pairwise(films[4:])]))
 
@@ -37,7 +45,7 @@ def test_it_crawls_less_and_errs_less(speed_px: float) -> None:
     truth = levels_of(panning(16, speed_px, 96))
     errors = [left_over(frame.shape, n) for n, frame in enumerate(truth)]
     given = [frame + error for frame, error in zip(truth, errors, strict=True)]
-    made = list(steadied((frame, 25.0) for frame in given))
+    made = steadied(given, 25.0)
     left = [frame - clean for frame, clean in zip(made, truth, strict=True)]
     inner = [error[16:-16, 16:-16] for error in left]
     before = [error[16:-16, 16:-16] for error in errors]
@@ -48,14 +56,14 @@ def test_it_crawls_less_and_errs_less(speed_px: float) -> None:
 
 def test_the_first_frame_after_a_cut_is_its_own() -> None:
     one, other = levels_of(panning(4, 0.0, 64)), levels_of(-panning(4, 0.0, 64))
-    made = list(steadied((frame, 10.0) for frame in [*one, *other]))
+    made = steadied([*one, *other], 10.0)
     apart = np.abs(one[0] - other[0]).max(-1) > 40
     assert np.abs(made[4] - other[0])[apart].mean() < 0.5
 
 
 def test_without_noise_next_to_nothing_changes() -> None:
     frames = levels_of(panning(8, 1.3, 96))
-    made = list(steadied((frame, 0.0) for frame in frames))
+    made = steadied(frames, 0.0)
     assert np.abs(np.stack(made) - np.stack(frames))[:, 16:-16, 16:-16].mean() < 0.5
 
 

@@ -29,7 +29,7 @@ from kineograph.models.cuts import around
 from kineograph.models.imagined import Guessed, imagined, thick
 from kineograph.models.net import Kineo
 from kineograph.models.restorer import Restorer, Shown
-from kineograph.models.steady import steadied
+from kineograph.models.steady import held_on
 from kineograph.models.window import Predictor
 from kineograph.video.levels import from_levels, in_bytes
 
@@ -257,10 +257,10 @@ def _chunk(net: Restorer, pairs: list[Holed], wanted: range) -> Iterator[Answere
 
 def _cleaned(model: Predictor, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Frame]]:
     """Each frame, and its answer without noise and compression, held steady."""
-    given, answers = tee(_from_carried(restorer(model, "clean"), frames, 0.0))
-    levels = ((_levels_of(answer), noise) for _, answer, noise in answers)
-    for (frame, _, _), held in zip(given, steadied(levels), strict=True):
-        yield frame, frame_of(held)
+    held = None
+    for frame, answer, noise in _from_carried(restorer(model, "clean"), frames, 0.0):
+        held = held_on(held, _levels_of(answer), noise)
+        yield frame, frame_of(held.frame)
 
 
 def _levels_of(frame: Frame) -> Float[np.ndarray, "h w 3"]:
@@ -271,10 +271,16 @@ def _from_carried(
     net: Restorer, frames: Iterable[Frame], told: float
 ) -> Iterator[tuple[Frame, Frame, float]]:
     """Each frame, its answer, and how noisy it is, from what is carried to it from both sides."""
-    frames, to_see = tee(frames)
+    waiting: deque[Frame] = deque()  # `tee` would keep 57 frames
     unknown = None
-    seen = (carried.Seen.of(picture_of(frame)) for frame in to_see)
-    for frame, (now, behind, ahead) in zip(frames, carried.both_ways(seen), strict=True):
+
+    def seen() -> Iterator[carried.Seen]:
+        for frame in frames:
+            waiting.append(frame)
+            yield carried.Seen.of(picture_of(frame))
+
+    for now, behind, ahead in carried.both_ways(seen()):
+        frame = waiting.popleft()
         made, doubt = carried.shown(behind, ahead)
         unknown = unknown or _nothing(frame)
         asked = _shown(now.picture, made, doubt, [now.noise / 25, told])

@@ -4,7 +4,7 @@ Each frame leans on the one before, moved here, where the two differ no more tha
 cleaned frame do. A recursive mean again (see `carried`), of answers instead of frames.
 """
 
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -24,19 +24,21 @@ STILL_PX = 0.25
 """Slower motion is how a search trembles, and counts for nothing."""
 
 
-def steadied(cleaned: Iterable[tuple[Levels, float]]) -> Iterator[Levels]:
-    """Cleaned frames in levels of 0 to 255, each with how noisy it was, in levels."""
-    held: Levels | None = None
-    count = grey = np.zeros(())
-    for frame, noise in cleaned:
-        if held is None:
-            held, count = frame, np.zeros(frame.shape[:2], np.float32)
-        else:
-            now = small_grey(cv2.convertScaleAbs(frame))
-            motion = calmed(trusted(dense_inverse_search(now, grey, SEARCH), now, grey))
-            held, count = leaning(frame, held, count, motion, ALIKE + ALIKE_NOISE * noise)
-        grey = small_grey(cv2.convertScaleAbs(held))
-        yield held
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A frame that was held still, and how many frames each place of it counts as."""
+
+    frame: Levels
+    count: Float[np.ndarray, "h w"]
+
+
+def held_on(before: Held | None, frame: Levels, noise: float) -> Held:
+    """The next cleaned frame held still: levels of 0 to 255, and how noisy it was, in levels."""
+    if before is None:
+        return Held(frame, np.zeros(frame.shape[:2], np.float32))
+    now, last = (small_grey(cv2.convertScaleAbs(one)) for one in (frame, before.frame))
+    motion = calmed(trusted(dense_inverse_search(now, last, SEARCH), now, last))
+    return leaning(frame, before, motion, ALIKE + ALIKE_NOISE * noise)
 
 
 def calmed(motion: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h w 2"]:
@@ -46,21 +48,17 @@ def calmed(motion: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h w 2"]:
 
 
 def leaning(
-    frame: Levels,
-    held: Levels,
-    count: Float[np.ndarray, "h w"],
-    motion: Float[np.ndarray, "h2 w2 2"],
-    alike: float,
-) -> tuple[Levels, Float[np.ndarray, "h w"]]:
-    """The mean of the frame and what was held, where they are alike, and what it counts as."""
-    h, w = count.shape
+    frame: Levels, before: Held, motion: Float[np.ndarray, "h2 w2 2"], alike: float
+) -> Held:
+    """The mean of the frame and what was held, where they are alike."""
+    h, w = before.count.shape
     at = places(h, w) + enlarged_motion(motion, h, w)
     edge = cv2.BORDER_REPLICATE
-    moved = cv2.remap(held, at, None, cv2.INTER_CUBIC, borderMode=edge)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    counted = cv2.remap(count, at, None, cv2.INTER_LINEAR, borderMode=edge)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    moved = cv2.remap(before.frame, at, None, cv2.INTER_CUBIC, borderMode=edge)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    counted = cv2.remap(before.count, at, None, cv2.INTER_LINEAR, borderMode=edge)  # pyright: ignore[reportCallIssue, reportArgumentType]
     apart = halved(moved - frame)
     error = cv2.GaussianBlur(cv2.transform(apart * apart, MEAN), (0, 0), 1.0)
     likeness = np.exp(error * np.float32(-0.5 / alike**2))
     counted = np.minimum((counted + 1) * cv2.resize(likeness, (w, h)), CAP)
     mean = cv2.blendLinear(frame, moved, np.ones_like(counted), counted)
-    return np.asarray(mean), counted
+    return Held(np.asarray(mean), counted)
