@@ -27,7 +27,7 @@ def restored(
     error = (model(shown).float() - truth).square().mean(1)
     hole = batch.extra.get("hole")
     hole = torch.ones_like(error) if hole is None else hole.flatten(0, -3).float()
-    loss = torch.log((error * hole).sum((1, 2)) / hole.sum((1, 2)).clamp(min=1) + FLOOR).mean()
+    loss = _log_error_in(hole, error)
     return loss, {"decibels": decibels(loss)}
 
 
@@ -38,9 +38,7 @@ def filled_in(
     shown, truth = asked(batch)
     hole = batch.extra["hole"].flatten(0, -3)[:, None]
     answer = torch.where(hole, model(shown).float(), truth)
-    error = (answer - truth).square().mean(1, keepdim=True)
-    share = hole.float().sum((1, 2, 3)).clamp(min=1)
-    loss = torch.log(error.sum((1, 2, 3)) / share + FLOOR).mean()
+    loss = _log_error_in(hole[:, 0].float(), (answer - truth).square().mean(1))
     return loss + edge_error(answer, truth), {"decibels": decibels(loss)}
 
 
@@ -112,3 +110,7 @@ def _answered(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
 
 def _log_error(answer: Tensor, truth: Tensor) -> Float[Tensor, ""]:
     return torch.log((answer - truth).square().mean((1, 2, 3)) + FLOOR).mean()
+
+
+def _log_error_in(hole: Float[Tensor, "n h w"], error: Float[Tensor, "n h w"]) -> Float[Tensor, ""]:
+    return torch.log((error * hole).sum((1, 2)) / hole.sum((1, 2)).clamp(min=1) + FLOOR).mean()
