@@ -58,14 +58,18 @@ def candidates(
 
 
 def candidate(
-    which: Candidate, newest: Float[Tensor, "b 3 3 h w"], paths: Tensor, steps: float
+    which: Candidate,
+    newest: Float[Tensor, "b 3 3 h w"],
+    paths: Tensor,
+    steps: float,
+    beyond: str = "border",
 ) -> Float[Tensor, "b 3 h w"]:
-    """One of them; `newest` are the last known frames, oldest first."""
+    """One of them; `newest` are the last known frames, oldest first. beyond: as for `warped`."""
     source = newest[:, NUM_SOURCES - 1 - which.age]
     if which.along == 0:
         return source
     along = which.along * (steps + which.age) / steps
-    return warped(source, paths[:, which.path] * along, which.mode)
+    return warped(source, paths[:, which.path] * along, which.mode, beyond)
 
 
 def unfitted(made: Float[Tensor, "b k 3 h w"]) -> Float[Tensor, "b 3 h w"]:

@@ -72,13 +72,20 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def warped(
-    source: Float[Tensor, "n c h w"], motion: Float[Tensor, "n 2 h w"], mode: str = "bilinear"
+    source: Float[Tensor, "n c h w"],
+    motion: Float[Tensor, "n 2 h w"],
+    mode: str = "bilinear",
+    beyond: str = "border",
 ) -> Float[Tensor, "n c h w"]:
-    """out(x) = source(x + motion(x)), motion in pixels as (dx, dy); "bilinear" or "bicubic"."""
+    """out(x) = source(x + motion(x)), motion in pixels as (dx, dy).
+
+    mode: "bilinear" or "bicubic". beyond: what is outside of the picture, its "border" drawn out,
+    or the picture's "reflection".
+    """
     h, w = source.shape[-2:]
     here = _places(h, w, motion.dtype, motion.device)
     places = torch.addcmul(here, motion.permute(0, 2, 3, 1), 2 / motion.new_tensor([w, h]))
-    return F.grid_sample(source, places, mode, padding_mode="border", align_corners=False)
+    return F.grid_sample(source, places, mode, padding_mode=beyond, align_corners=False)
 
 
 @lru_cache(maxsize=4)

@@ -71,6 +71,7 @@ class Plan:
 
     paths: where the classical motions lead at each frame's horizon, `steps` of them ahead.
     motions: the last one points to the frame before the last; the others to the last known frame.
+    beyond: what comes in from outside of the picture, as for `warped`.
     """
 
     gates: Float[Tensor, "n g h w"]
@@ -78,6 +79,7 @@ class Plan:
     steps: Float[Tensor, " n"]
     motions: Float[Tensor, "n k 2 h w"]
     added: Float[Tensor, "n 3 h w"]
+    beyond: str = "border"
 
 
 def render(plan: Plan, index: int, newest: Float[Tensor, "3 3 h w"]) -> Float[Tensor, "3 h w"]:
@@ -93,7 +95,7 @@ def render(plan: Plan, index: int, newest: Float[Tensor, "3 3 h w"]) -> Float[Te
 
     paths = (sized(plan.paths[index]) * ratio)[None]
     steps, sources = float(plan.steps[index]), newest[None]
-    makers = [partial(candidate, c, sources, paths, steps) for c in CANDIDATES]
+    makers = [partial(candidate, c, sources, paths, steps, plan.beyond) for c in CANDIDATES]
     for k, motion in enumerate(sized(plan.motions[index]) * ratio):
         is_before = k == plan.motions.shape[1] - 1
         makers.append(partial(warped, sources[:, -2 if is_before else -1], motion[None]))
@@ -121,11 +123,16 @@ def coherent(plan: Plan, noise: Float[Tensor, "n 3 h w"]) -> Plan:
 
 
 def pulled(motion: Float[Tensor, "n 2 h w"], steps: Float[Tensor, " n"]) -> Plan:
-    """The plan that moves the last known frame, and paints nothing."""
+    """The plan that moves the last known frame, and paints nothing.
+
+    What comes in is mirrored: a border that is drawn out makes streaks. (A mean keeps the border,
+    which is nearer in squared error.)
+    """
     sharp = motion.new_zeros((len(motion), len(CANDIDATES), *motion.shape[-2:]))
     sharp[:, SHARP] = 1
     paths = motion[:, None].expand(-1, NUM_SOURCES, -1, -1, -1)
-    return Plan(sharp, paths, steps, motion[:, None][:, :0], torch.zeros_like(sharp[:, :3]))
+    unpainted = torch.zeros_like(sharp[:, :3])
+    return Plan(sharp, paths, steps, motion[:, None][:, :0], unpainted, "reflection")
 
 
 def broad(noise: Float[Tensor, "n 3 h w"], count: int) -> Float[Tensor, "1 count h w"]:

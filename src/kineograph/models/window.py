@@ -98,7 +98,7 @@ class _Planned:
             return unknown, plan
         plan = coherent(plan, self._noise(latents))
         last = latents[:, NUM_KNOWN - 1].expand(unknown.shape[1], -1, -1, -1)
-        return warped(last, plan.paths[:, 0], "bicubic")[None], plan
+        return warped(last, plan.paths[:, 0], "bicubic", plan.beyond)[None], plan
 
     def _learned(self) -> Ahead | None:
         found = dict(self.model.restorers.items()).get(ahead.NAME)
