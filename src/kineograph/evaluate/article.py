@@ -135,14 +135,14 @@ def _resized(frames: Float[Tensor, "t c h w"], size: Sequence[int]) -> Float[Ten
 
 
 def save_article(model: ArticleModel, path: Path, card: Mapping[str, Any] | None = None) -> None:
-    """Half-precision safetensors under 8 MB, with the card inside; aside and then in place."""
-    weights.write(model, path, {"card": json.dumps(dict(card or {}))})
+    """Safetensors of under 4 MB, with the card inside; aside and then in place."""
+    weights.write(model, path, {"card": json.dumps(dict(card or {}))}, small=True)
 
 
 def load_article(path: Path = SHIPPED) -> ArticleModel:
     """The model of `save_article`, in float32."""
     model = ArticleModel()
-    model.load_state_dict({name: w.float() for name, w in load_file(_found(path)).items()})
+    model.load_state_dict(weights.in_floats(load_file(_found(path))))
     return model.eval()
 
 

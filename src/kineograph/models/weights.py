@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int8
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from kineograph.models import ahead, store
 from kineograph.models.ahead import Ahead
@@ -23,23 +24,57 @@ from kineograph.models.window import Predictor
 
 Model = Predictor | Vae | Restorer
 SHIPPED = "kineo-small"
+STEP, LARGE, LEAST_STEP = "#step", 4096, 1e-9
+"""What follows a tensor's name to name its steps; from how many numbers on a matrix is large; the
+step of a row of nothing."""
 ASSETS = Path(str(files("kineograph") / "assets"))
 
 
-def save(model: Model, path: Path, card: dict[str, Any]) -> None:
-    """Writes the weights in float16, with kind, shape and card, aside and then in place."""
+def save(model: Model, path: Path, card: dict[str, Any], small: bool = False) -> None:
+    """Writes the weights with kind, shape and card, as `write` does."""
     kind, numbers = _about(model)
-    write(model, path, {"kind": kind, "shape": json.dumps(numbers), "card": json.dumps(card)})
+    about = {"kind": kind, "shape": json.dumps(numbers), "card": json.dumps(card)}
+    write(model, path, about, small)
 
 
-def write(model: nn.Module, path: Path, about: Mapping[str, str]) -> None:
-    """Any module's tensors, floats in float16, with what is said about them: aside, then there."""
-    state = {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}
-    tensors = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+def write(model: nn.Module, path: Path, about: Mapping[str, str], small: bool = False) -> None:
+    """Any module's tensors, with what is said about them: aside, then there.
+
+    Floats are in float16; where they are to be small, large matrices are in 8 bits, each row (what
+    makes one output) with a step of its own.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        held = tensor.detach().contiguous().cpu()
+        if small and held.is_floating_point() and held.ndim > 1 and held.numel() >= LARGE:
+            tensors[name], tensors[name + STEP] = in_8_bits(held.float())
+        else:
+            tensors[name] = held.half() if held.is_floating_point() else held
     aside = path.with_name(f".{path.name}.part")
     save_file(tensors, aside, metadata=dict(about))
     aside.chmod(0o644)
     aside.replace(path)
+
+
+def in_8_bits(matrix: Float[Tensor, "o *i"]) -> tuple[Int8[Tensor, "o *i"], Float[Tensor, " o"]]:
+    """The nearest multiples, -127 to 127, of a step for each row; and the steps."""
+    step = (matrix.flatten(1).abs().amax(1) / 127).clamp(min=LEAST_STEP)
+    whole = matrix / step.view(-1, *[1] * (matrix.ndim - 1))
+    return whole.round().clamp(-127, 127).to(torch.int8), step
+
+
+def in_floats(held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file as a model takes them: the inverse of how `write` holds them."""
+    found = {}
+    for name, tensor in held.items():
+        if name.endswith(STEP):
+            continue
+        floats = tensor.float() if tensor.is_floating_point() else tensor
+        if name + STEP in held:
+            step = held[name + STEP]
+            floats = tensor.float() * step.view(-1, *[1] * (tensor.ndim - 1))
+        found[name] = floats
+    return found
 
 
 def load(name: str = SHIPPED) -> Predictor:
@@ -84,7 +119,7 @@ def _loaded(name: str) -> Model:
             about = file.metadata() or {}
             numbers = json.loads(about["shape"])
             held = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        tensors = {k: v.float() if v.is_floating_point() else v for k, v in held.items()}
+        tensors = in_floats(held)
         with torch.random.fork_rng(devices=[]):
             model = _made(about.get("kind", "plan"), numbers)
         model.load_state_dict(tensors)

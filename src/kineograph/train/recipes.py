@@ -256,7 +256,7 @@ def ship(run: Path, name: str, card: dict[str, Any], to: Path, shape: Shape | No
 def ship_model(model: weights.Model, run: Path, path: Path, card: dict[str, Any]) -> Path:
     """The same for any model that can be saved; `model` says its shape."""
     steps = take_mean_weights(model, run)
-    weights.save(model, path, {**card, "steps": steps})
+    weights.save(model, path, {**card, "steps": steps}, small=True)
     return path
 
 

@@ -110,7 +110,7 @@ def ship(
     others = card.get("restorers", {})
     if further:
         made = {**made, "recipe": f"{made['recipe'][:-1]}, further=True)", "after": others[name]}
-    weights.save(model, path, {**card, "restorers": {**others, name: made}})
+    weights.save(model, path, {**card, "restorers": {**others, name: made}}, small=True)
     return path
 
 
