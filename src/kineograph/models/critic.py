@@ -52,6 +52,9 @@ def fooled(judged: Float[Tensor, "n p"]) -> Float[Tensor, ""]:
     return -judged.mean()
 
 
-def told_apart(real: Float[Tensor, "n p"], made: Float[Tensor, "m p"]) -> Float[Tensor, ""]:
-    """The critic's own loss."""
-    return F.relu(1 - real).mean() + F.relu(1 + made).mean()
+def told_apart(
+    real: Float[Tensor, "n p"], made: Float[Tensor, "m p"], there: Float[Tensor, " n"]
+) -> Float[Tensor, ""]:
+    """The critic's own loss. there: 1 for frames that are, 0 for those that only fill a place."""
+    of_real = (there * F.relu(1 - real).mean(1)).sum() / there.sum().clamp(min=1)
+    return of_real + F.relu(1 + made).mean()

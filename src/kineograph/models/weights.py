@@ -21,9 +21,10 @@ from kineograph.models.latent import LatentKineo, LatentShape
 from kineograph.models.net import Kineo, Shape
 from kineograph.models.restorer import Restorer, RestorerShape
 from kineograph.models.window import Predictor
+from kineograph.models.world import World, WorldShape
 
-Model = Predictor | Vae | Restorer
-SHIPPED = "kineo-small"
+Model = Predictor | Vae | Restorer | World
+SHIPPED, SHIPPED_WORLD = "kineo-small", "kineo-fish"
 STEP, LARGE, LEAST_STEP = "#step", 4096, 1e-9
 """What follows a tensor's name to name its steps; from how many numbers on a matrix is large; the
 step of a row of nothing."""
@@ -83,8 +84,8 @@ def load(name: str = SHIPPED) -> Predictor:
     ValueError if there is no such file, or it holds something else.
     """
     model = _loaded(name)
-    if isinstance(model, Vae | Restorer):
-        what = "codec" if isinstance(model, Vae) else "map between domains"
+    if isinstance(model, Vae | Restorer | World):
+        what = {Vae: "codec", Restorer: "map between domains", World: "world"}[type(model)]
         raise ValueError(f"{path_of(name)} holds a {what} alone, which predicts nothing.")
     return model
 
@@ -94,6 +95,14 @@ def load_map(name: str) -> Restorer:
     model = _loaded(name)
     if not isinstance(model, Restorer):
         raise ValueError(f"{path_of(name)} holds no map between domains: learn one first.")
+    return model
+
+
+def load_world(name: str = SHIPPED_WORLD) -> World:
+    """The world in a file, or a shipped or learned one by its name; errors as in `load`."""
+    model = _loaded(name)
+    if not isinstance(model, World):
+        raise ValueError(f"{path_of(name)} holds no world to play: `kineo world learn` makes one.")
     return model
 
 
@@ -138,6 +147,8 @@ def _about(model: Model) -> tuple[str, dict[str, Any]]:
         return "plan", {**asdict(model.shape), "restorers": restorers, "example": example}
     if isinstance(model, Restorer):
         return "restorer", asdict(model.shape)
+    if isinstance(model, World):
+        return "world", asdict(model.shape)
     if isinstance(model, Vae):
         return "vae", asdict(model.shape)
     assert isinstance(model.codec, Vae)
@@ -155,6 +166,8 @@ def _made(kind: str, numbers: dict[str, Any]) -> Model:
         return model
     if kind == "restorer":
         return _restorer(numbers)
+    if kind == "world":
+        return World(WorldShape(**{**numbers, "channels": tuple(numbers["channels"])}))
     if kind == "vae":
         return Vae(VaeShape(**numbers))
     if kind == "latent":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,15 +23,18 @@ NUM_CHOSEN = 3
 CONTRAST = 4.0
 FARTHEST, WIDEST = 6.0, 3.0
 """Bounds of luck's mean and of the logarithm of its variance."""
-STOOD = -4.0
+STOOD = -1.0
 """The odds of the plate, unlearned."""
+UNSURE = 0.1
+"""Shares up to this count as none, so that what stands still is exactly what it was."""
 
 
 @dataclass(frozen=True)
 class WorldShape:
     """What a world is like, and how large the network is.
 
-    num_past: how many of the last frames are seen. luck: numbers per cell of 16 px.
+    num_past: how many of the last frames are seen. luck: numbers per cell of 16 px. num_starts: how
+    many moments are kept from which it can be played.
     """
 
     num_actions: int
@@ -40,6 +43,7 @@ class WorldShape:
     num_past: int = 3
     luck: int = 4
     channels: tuple[int, int, int] = (80, 160, 320)
+    num_starts: int = 0
 
     def __post_init__(self) -> None:
         if self.height_px % STRIDE_PX or self.width_px % STRIDE_PX:
@@ -95,7 +99,10 @@ class Looked(NamedTuple):
 
 
 class World(nn.Module):
-    """A U-Net over cells of 4, 8 and 16 px, twelve convolutions in all."""
+    """A U-Net over cells of 4, 8 and 16 px. starts, plates: moments of the game to begin at."""
+
+    starts: UInt8[Tensor, "s p 3 h w"]
+    plates: UInt8[Tensor, "s 3 h w"]
 
     def __init__(self, shape: WorldShape) -> None:
         super().__init__()
@@ -116,6 +123,10 @@ class World(nn.Module):
         self.up_again = nn.ConvTranspose2d(middle, fine, 2, 2)
         self.say = nn.Conv2d(fine, (3 + NUM_CHOSEN) * CELL_PX**2, 1)
         self.judge = nn.Linear(2 * coarse, 2)
+        size = (3, shape.height_px, shape.width_px)
+        kept = torch.zeros(shape.num_starts, shape.num_past, *size, dtype=torch.uint8)
+        self.register_buffer("starts", kept)
+        self.register_buffer("plates", torch.zeros(shape.num_starts, *size, dtype=torch.uint8))
         nn.init.zeros_(self.prior.weight)
         nn.init.zeros_(self.judge.weight)
         nn.init.zeros_(self.say.weight)
@@ -169,9 +180,8 @@ class World(nn.Module):
         middle = self.middle_out(self.up(coarse) + looked.middle)
         fine = self.fine_out(self.up_again(middle) + looked.fine)
         said = F.pixel_shuffle(self.say(fine).float(), CELL_PX)
-        gates = said[:, 3:].softmax(1)
-        chosen = torch.stack([last, plate, last + said[:, :3]], 1)
-        frame = (gates[:, :, None] * chosen).sum(1)
+        _, stood, new = (F.relu(said[:, 3:].softmax(1) - UNSURE) / (1 - UNSURE)).split(1, 1)
+        frame = last + stood * (plate - last) + new * said[:, :3]
         pooled = torch.cat([coarse.mean((2, 3)), coarse.amax((2, 3))], 1)
         reward, end = self.judge(F.layer_norm(pooled, pooled.shape[1:])).float().unbind(1)
         return Foreseen(frame, reward, end)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
@@ -23,12 +23,15 @@ from kineograph.models.world import STRIDE_PX, Foreseen, Spread, World, WorldSha
 from kineograph.train.scoring import FLOOR
 from kineograph.video.levels import from_levels, in_bytes, to_8_bits
 
-SPREAD_PRICE = 8e-5
-"""The price of one nat of luck, in logarithms of a frame's squared error: twice what it is worth."""
+SPREAD_PRICE = 3e-3
+"""The price of one nat of luck, in logarithms of a frame's squared error. That is many times what
+it is worth to the error alone, so that only what happens is told, and not how each edge falls."""
 JUDGED_PRICE = 0.2
+WORN_SHARE, MOST_WORN = 0.4, 0.3
+"""How much of what is seen is worn, and how far at most (of a range of 2)."""
 KAPPA = 0.4
 """How hard the critic pulls at each frame beside the truth."""
-MOST_AGE, RENEWED = 400, 0.02
+MOST_AGE, RENEWED = 800, 0.01
 """Dreams that are older, in frames, and a few others, begin anew."""
 HELD = 0.8
 """How often a dream's action is held on to."""
@@ -116,6 +119,7 @@ class Study:
         apart = told_apart(
             model.critic(real_of(model, batch), actions_of(model, batch)),
             model.critic(in_order(made).detach(), made.actions),
+            batch.extra["there"].flatten(),
         )
         parts |= {"critic": apart.detach(), "fooled": fooled(verdict).detach()}
         return error + rest + (pull * made.frames).sum() + apart, parts
@@ -128,7 +132,7 @@ def foretold(
     luck, rewards and ends cost besides."""
     world, num_past = model.world, model.world.shape.num_past
     frames, plate = from_levels(batch.frames), from_levels(batch.extra["plate"])
-    past = frames[:, :num_past]
+    past = worn(frames[:, :num_past], generator)
     made, before, acted, rest = [], [], [], torch.zeros((), device=frames.device)
     parts: dict[str, Tensor] = {}
     for step in range(frames.shape[1] - num_past):
@@ -154,6 +158,21 @@ def foretold(
     there = batch.extra["there"].T.flatten()
     error = log_error(lived.frames, truths, there)
     return lived, error, rest / len(made), parts
+
+
+def worn(past: Float[Tensor, "n p 3 h w"], generator: torch.Generator) -> Tensor:
+    """Some with haze and grain, as dreams have that wear out: it learns to mend them.
+
+    (Noise on what is seen: arXiv 2408.14837, section 3.2.1.)
+    """
+    n, p, _, h, w = past.shape
+    lot = torch.rand(n, 2, 1, 1, 1, 1, generator=generator, device=past.device)
+    strength = MOST_WORN * lot[:, 0] * (lot[:, 1] < WORN_SHARE)
+    size = (n, p * 3, h // STRIDE_PX, w // STRIDE_PX)
+    coarse = torch.randn(size, generator=generator, device=past.device)
+    haze = F.interpolate(coarse, (h, w), mode="bilinear").unflatten(1, (p, 3))
+    grain = torch.randn(past.shape, generator=generator, device=past.device)
+    return to_8_bits(past + strength * (haze + grain) / 2)
 
 
 def dreamed_on(
@@ -253,15 +272,11 @@ def real_of(model: Studied, batch: Batch) -> Float[Tensor, "m 3 3 h w"]:
     """Each recorded frame of a batch after the two before it, in the order of `actions_of`."""
     frames, num_past = from_levels(batch.frames), model.world.shape.num_past
     seen = frames.unfold(1, 3, 1).movedim(-1, 2)[:, num_past - 2 :]
-    return seen[is_there(batch)]
+    return seen.flatten(0, 1)
 
 
 def actions_of(model: Studied, batch: Batch) -> Float[Tensor, "m a"]:
-    return one_hot(batch.extra["actions"][is_there(batch)], model.world)
-
-
-def is_there(batch: Batch) -> Bool[Tensor, "b s"]:
-    return batch.extra["there"] > 0
+    return one_hot(batch.extra["actions"].flatten(), model.world)
 
 
 def drawn_like(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,1 @@
+"""Pages and an API on this machine's own loopback, each behind a token."""

@@ -1,0 +1,194 @@
+"""A world is played in a browser: keys go in, frames come out, over one WebSocket on loopback.
+
+At most two frames are under way at once, so what is seen is never older than that.
+"""
+
+import asyncio
+import hmac
+import json
+import secrets
+import struct
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from kineograph.answer.dream import Dream, Moment, seeded, starts_of
+from kineograph.models.world import World
+
+MOST_PLAYERS, MOST_BYTES, MOST_UNSEEN = 4, 512, 2
+PACES = (1.0, 240.0)
+PACE = 15.0
+HEADER = struct.Struct("<Ifff")
+"""Frame number, milliseconds it took, reward, chance of the end; then the frame's RGB bytes."""
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(eq=False)
+class Table:
+    """One world, and who plays it. heard: what pages say of their own clocks, for the bench."""
+
+    world: World
+    name: str
+    actions: Sequence[str]
+    make: Callable[[], Dream]
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    pace: float = PACE
+    num_players: int = 0
+    heard: list[dict[str, Any]] = field(default_factory=list)
+
+    def admits(self, token: str | None) -> bool:
+        return token is not None and hmac.compare_digest(token.encode(), self.token.encode())
+
+
+@dataclass(eq=False)
+class Wish:
+    """What a page last asked for."""
+
+    action: int
+    pace: float
+    seen: int = 0
+    seed: int | None = 0
+    paused: bool = False
+
+
+def app(table: Table) -> FastAPI:
+    """The page, what it needs to know, and the game."""
+    made = FastAPI(title="kineo play", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @made.get("/")
+    def page(token: str | None = None) -> Response:
+        _admitted(table, token)
+        text = (files("kineograph") / "serve" / "pages" / "play.html").read_text("utf-8")
+        return HTMLResponse(text, headers=SAFE)
+
+    @made.get("/world")
+    def world(token: str | None = None) -> Response:
+        _admitted(table, token)
+        return JSONResponse(_told(table), headers=SAFE)
+
+    @made.websocket("/play")
+    async def play(socket: WebSocket, token: str | None = None) -> None:
+        at_home = _same_origin(socket)
+        if not table.admits(token) or not at_home or table.num_players >= MOST_PLAYERS:
+            await socket.close(1008)
+            return
+        await socket.accept()
+        table.num_players += 1
+        try:
+            await _played(table, socket)
+        except (WebSocketDisconnect, RuntimeError):
+            pass  # the page was closed
+        finally:
+            table.num_players -= 1
+
+    return made
+
+
+def _admitted(table: Table, token: str | None) -> None:
+    if not table.admits(token):
+        raise HTTPException(401, "Open the address that `kineo play` printed: it has the token.")
+
+
+def _same_origin(socket: WebSocket) -> bool:
+    """Other sites' pages may not play here; what is no browser says no origin."""
+    origin = socket.headers.get("origin")
+    return origin is None or origin.split("://")[-1] == socket.headers.get("host")
+
+
+def _told(table: Table) -> dict[str, Any]:
+    shape = table.world.shape
+    return {
+        "name": table.name,
+        "width": shape.width_px,
+        "height": shape.height_px,
+        "actions": list(table.actions),
+        "starts": shape.num_starts,
+        "pace": table.pace,
+    }
+
+
+async def _played(table: Table, socket: WebSocket) -> None:
+    """The game of one page, until it is closed."""
+    dream = await asyncio.to_thread(table.make)
+    starts = starts_of(table.world.starts, table.world.plates)
+    idle = table.actions.index("none") if "none" in table.actions else 0
+    wish, moved = Wish(idle, table.pace), asyncio.Event()
+    listening = asyncio.create_task(_listened(table, socket, wish, moved))
+    number, due = 0, time.perf_counter()
+    try:
+        while not listening.done():
+            if wish.seed is not None:
+                frame = dream.begin(seeded(starts, wish.seed), wish.seed)
+                wish.seed, moment, took = None, Moment(frame, 0.0, 0.0), 0.0
+            elif wish.paused or number - wish.seen >= MOST_UNSEEN:
+                moved.clear()
+                await asyncio.wait({listening, asyncio.create_task(moved.wait())},
+                                   timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+                due = max(due, time.perf_counter() - 1 / wish.pace)
+                continue
+            else:
+                began = time.perf_counter()
+                moment = await asyncio.to_thread(dream.step, wish.action)
+                took = time.perf_counter() - began
+            number += 1
+            await socket.send_bytes(_packed(number, took, moment))
+            due += 1 / wish.pace
+            late = time.perf_counter() - due
+            if late > 0:
+                due += late  # what was missed is not made up for
+            else:
+                await asyncio.sleep(-late)
+    finally:
+        listening.cancel()
+
+
+def _packed(number: int, seconds: float, moment: Moment) -> bytes:
+    head = HEADER.pack(number, 1000 * seconds, moment.reward, moment.end)
+    return head + np.ascontiguousarray(np.moveaxis(moment.frame, 0, -1)).tobytes()
+
+
+async def _listened(table: Table, socket: WebSocket, wish: Wish, moved: asyncio.Event) -> None:
+    """Hears the page, until it is closed or says what no page of ours would."""
+    while True:
+        text = await socket.receive_text()
+        said = _read(text)
+        if said is None:
+            await socket.close(1003)
+            return
+        if _is_number(said.get("action"), 0, len(table.actions) - 1):
+            wish.action = int(said["action"])
+        if _is_number(said.get("seen"), 0, 2**32):
+            wish.seen = max(wish.seen, int(said["seen"]))
+        if _is_number(said.get("pace"), *PACES):
+            wish.pace = float(said["pace"])
+        if _is_number(said.get("reset"), 0, 2**31):
+            wish.seed = int(said["reset"])
+        if isinstance(said.get("paused"), bool):
+            wish.paused = said["paused"]
+        if isinstance(said.get("clock"), dict) and len(table.heard) < MOST_BYTES:
+            table.heard.append(said["clock"])
+        moved.set()
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    try:
+        said = json.loads(text) if len(text) <= MOST_BYTES else None
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _is_number(value: Any, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
