@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -74,4 +73,3 @@ def seeded(starts: list[Start], seed: int) -> Start:
     return starts[seed % len(starts)]
 
 
-__all__ = ["Dream", "Moment", "Start", "seeded", "starts_of", "torch"]

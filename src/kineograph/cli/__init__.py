@@ -22,6 +22,7 @@ from kineograph.cli.commands import (
     Predict,
     Transfer,
 )
+from kineograph.cli.game_commands import Play, WorldVerbs
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -66,6 +67,10 @@ def run(asked: Any, console: Console) -> None:
         from kineograph.cli import dataset
 
         dataset.run(asked.verb, console)
+    elif isinstance(asked, Play | WorldVerbs):
+        from kineograph.cli import games
+
+        games.run(asked if isinstance(asked, Play) else asked.verb, console)
     elif isinstance(asked, Predict):
         run_predict(asked, console)
     else:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from kineograph.cli.game_commands import Play, WorldVerbs
+
 Out = Annotated[Path | None, tyro.conf.arg(aliases=["-o"])]
 
 
@@ -349,4 +351,6 @@ COMMANDS: Any = tyro.conf.OmitSubcommandPrefixes[
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[DatasetVerbs, tyro.conf.subcommand("dataset")]
+    | Annotated[Play, tyro.conf.subcommand("play")]
+    | Annotated[WorldVerbs, tyro.conf.subcommand("world")]
 ]
