@@ -71,5 +71,3 @@ def starts_of(past: UInt8[Tensor, "s p 3 h w"], plates: UInt8[Tensor, "s 3 h w"]
 def seeded(starts: list[Start], seed: int) -> Start:
     """The start that a seed stands for."""
     return starts[seed % len(starts)]
-
-

@@ -10,13 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from kineograph.data.clips import rng_for
-from kineograph.data.loader import Arrays, Batch, counted, prefetched
+from kineograph.data.loader import Arrays, Batch, as_batch, counted, prefetched
 
 FILM, NUMBERS = "frames.mkv", "played.safetensors"
 MOST_ACTIONS = 1024
@@ -193,11 +192,6 @@ def window(played: Episodes, at: int, stop: int, shape: Windows) -> Arrays:
         "ends": played.ends[done].astype(np.float32),
         "there": (frames[shape.num_past :] < stop).astype(np.float32),
     }
-
-
-def as_batch(arrays: Arrays) -> Batch:
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return Batch(tensors.pop("frames"), tensors.pop("indices"), tensors)
 
 
 def described(about: dict[str, object]) -> dict[str, str]:

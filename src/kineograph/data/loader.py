@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -121,7 +121,21 @@ def as_batch(arrays: Arrays) -> Batch:
     return Batch(tensors.pop("frames"), tensors.pop("indices"), tensors)
 
 
-def prefetched(batches: Batches, position: int) -> Generator[Batch, None, None]:
+class Numbered(Protocol):
+    """What makes the batch of any number."""
+
+    @property
+    def num_workers(self) -> int: ...
+
+    @property
+    def num_ahead(self) -> int: ...
+
+    def arrays(self, position: int) -> Arrays:
+        """One batch as arrays."""
+        ...
+
+
+def prefetched(batches: Numbered, position: int) -> Generator[Batch, None, None]:
     """Batches made ahead of time by threads, handed out in order."""
     waiting: deque[Future[Arrays]] = deque()
     pool = ThreadPoolExecutor(batches.num_workers, thread_name_prefix="clips")

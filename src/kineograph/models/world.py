@@ -1,4 +1,4 @@
-"""A world model: the next frame of a game, its reward and its end, from the last ones and an action.
+"""A world model: from the last frames of a game and an action the next one, a reward, an end.
 
 One pass makes a frame. What the past decides is drawn from it; what it does not (who comes in at
 the edge, and when) is decided by a few numbers of luck in each cell, drawn from a learned prior.
@@ -85,9 +85,7 @@ class Spread(NamedTuple):
 def spread_of(said: Float[Tensor, "n l2 h16 w16"]) -> Spread:
     """What a network says of luck, within bounds, so that no luck is out of this world."""
     mean, log_variance = said.float().chunk(2, 1)
-    return Spread(
-        FARTHEST * (mean / FARTHEST).tanh(), WIDEST * (log_variance / WIDEST).tanh()
-    )
+    return Spread(FARTHEST * (mean / FARTHEST).tanh(), WIDEST * (log_variance / WIDEST).tanh())
 
 
 class Looked(NamedTuple):
@@ -157,7 +155,9 @@ class World(nn.Module):
         action: Float[Tensor, "n a"],
     ) -> Looked:
         """What is seen, and what is done about it."""
-        changes = CONTRAST * torch.cat([past[:, 1:] - past[:, :-1], plate[:, None] - past[:, -1:]], 1)
+        changes = CONTRAST * torch.cat(
+            [past[:, 1:] - past[:, :-1], plate[:, None] - past[:, -1:]], 1
+        )
         seen = F.pixel_unshuffle(torch.cat([past[:, -1], changes.flatten(1, 2)], 1), CELL_PX)
         acted = [layer(action)[..., None, None] for layer in self.act]
         fine = self.fine_in(channels_last(self.see(seen) + acted[0]))

@@ -134,8 +134,11 @@ async def _played(table: Table, socket: WebSocket) -> None:
                 wish.seed, moment, took = None, Moment(frame, 0.0, 0.0), 0.0
             elif wish.paused or number - wish.seen >= MOST_UNSEEN:
                 moved.clear()
-                await asyncio.wait({listening, asyncio.create_task(moved.wait())},
-                                   timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    {listening, asyncio.create_task(moved.wait())},
+                    timeout=1.0,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
                 due = max(due, time.perf_counter() - 1 / wish.pace)
                 continue
             else:

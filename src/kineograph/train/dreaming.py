@@ -175,9 +175,7 @@ def worn(past: Float[Tensor, "n p 3 h w"], generator: torch.Generator) -> Tensor
     return to_8_bits(past + strength * (haze + grain) / 2)
 
 
-def dreamed_on(
-    model: Studied, batch: Batch, count: int, generator: torch.Generator
-) -> Lived:
+def dreamed_on(model: Studied, batch: Batch, count: int, generator: torch.Generator) -> Lived:
     """Some of the kept dreams go on by as many steps as a batch has, with luck of their own."""
     world, device = model.world, batch.frames.device
     num_steps = batch.extra["actions"].shape[1]
@@ -192,9 +190,7 @@ def dreamed_on(
             torch.rand(count, generator=generator, device=device) < HELD, number, other
         )
         action = one_hot(number, world)
-        noise = torch.randn(
-            count, *world.shape.luck_size, generator=generator, device=device
-        )
+        noise = torch.randn(count, *world.shape.luck_size, generator=generator, device=device)
         said: Foreseen = world(past, plate, action, noise)
         made.append(said.frame)
         before.append(past[:, -2:])

@@ -1,0 +1,210 @@
+"""Worlds are learned from recorded games in two stages: a few frames ahead, then further."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kineograph.data.episodes import Episodes, Windows, joined, plate_of
+from kineograph.data.loader import Batch
+from kineograph.models.world import World, WorldShape
+from kineograph.train import checkpoint, dreaming
+from kineograph.train.dreaming import Studied, Study
+from kineograph.train.loop import FitOptions, FitResult, fit
+from kineograph.train.watch import HeldOut
+from kineograph.video.levels import from_levels
+
+HELD_OUT_SHARE, NUM_WATCHED = 0.2, 96
+NUM_STARTS, START_AT = 8, 80
+"""Moments to play from, and how long after an episode's beginning they are at best."""
+KEPT = ("starts", "plates")
+STEPS = 10**6
+"""More than any run takes: minutes end it."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run: how many frames it foretells at a time, of how many windows, for how long.
+
+    share: of the minutes.
+    """
+
+    num_steps: int
+    batch_size: int
+    learning_rate: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a world is learned. device: "auto" takes a GPU where there is one."""
+
+    minutes: float
+    seed: int = 0
+    device: str = "auto"
+    stages: tuple[Stage, ...] = (Stage(3, 8, 1e-3, 0.4), Stage(6, 4, 6e-4, 0.6))
+    channels: tuple[int, int, int] = (80, 160, 320)
+
+    def __post_init__(self) -> None:
+        if self.minutes <= 0:
+            raise ValueError(f"Learning takes more than 0 minutes; got {self.minutes}.")
+
+    @property
+    def place(self) -> str:
+        """The device that is meant."""
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+WIDE = (Stage(3, 96, 1e-3, 0.4), Stage(6, 64, 6e-4, 0.6))
+"""For a GPU."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedWorld:
+    """A world, and what its card says of it: dB at the next frame of what was held out."""
+
+    world: World
+    numbers: dict[str, Any]
+
+
+def learn(recordings: Sequence[Episodes], how: Course, out: Path) -> LearnedWorld:
+    """Learns a world; goes on where a run in `out` was stopped. ValueError for unfit recordings.
+
+    The last fifth of the episodes is held out. The mean weights are what is kept.
+    """
+    learned, held = parted(joined(recordings))
+    if how.place == "cuda" and how.stages == Course(1.0).stages:
+        how = replace(how, stages=WIDE)
+    height, width = learned.frames.shape[1:3]
+    shape = WorldShape(learned.num_actions, height, width, channels=how.channels)
+    torch.manual_seed(how.seed)
+    model = Studied(World(shape), 1)
+    watched = watched_on(held, shape)
+    results = [
+        _stage(model, learned, watched, how, number, out / f"stage-{number + 1}")
+        for number in range(len(how.stages))
+    ]
+    model.cpu().load_state_dict(_mean_of(out / f"stage-{len(how.stages)}"))
+    world = with_starts(model.world.eval(), learned)
+    return LearnedWorld(world, numbers_of(model, held, learned, results))
+
+
+def _stage(
+    model: Studied, played: Episodes, watched: HeldOut, how: Course, number: int, out: Path
+) -> FitResult:
+    stage = how.stages[number]
+    windows = Windows(
+        played, model.world.shape.num_past, stage.num_steps, stage.batch_size, how.seed + number
+    )
+    options = FitOptions(
+        steps=STEPS,
+        minutes=how.minutes * stage.share,
+        timed=True,
+        learning_rate=stage.learning_rate,
+        warmup_steps=60,
+        ema_decay=0.998,
+        held_out_every=200,
+        checkpoint_every=200,
+        keep=1,
+        device=how.place,
+        seed=how.seed,
+    )
+    return fit(
+        model,
+        Study(judged=False),
+        windows,
+        options,
+        out,
+        held_out=watched,
+        optimizer=lambda m: dreaming.optimizer(m, stage.learning_rate),
+    )
+
+
+def _mean_of(out: Path) -> dict[str, Tensor]:
+    saved = checkpoint.load_latest(out / "checkpoints")
+    assert saved is not None
+    return saved.ema
+
+
+def parted(played: Episodes) -> tuple[Episodes, Episodes]:
+    """The first four fifths of the episodes, and the rest. ValueError for fewer than two."""
+    spans = played.spans()
+    if len(spans) < 2:
+        raise ValueError(
+            f"A world is learned from 2 episodes or more, one of them held out; got {len(spans)}."
+        )
+    at = spans[min(len(spans) - 1, int(np.ceil(len(spans) * (1 - HELD_OUT_SHARE))))][0]
+    return _cut(played, slice(0, at)), _cut(played, slice(at, None))
+
+
+def _cut(played: Episodes, part: slice) -> Episodes:
+    return Episodes(
+        played.frames[part],
+        played.actions[part],
+        played.rewards[part],
+        played.ends[part],
+        played.num_actions,
+    )
+
+
+def watched_on(held: Episodes, shape: WorldShape) -> HeldOut:
+    """Windows of what is held out, spread over it."""
+    windows = Windows(held, shape.num_past, 1, NUM_WATCHED, seed=5, num_workers=0)
+    return HeldOut([next(iter(windows(0)))], {"next": dreaming.next_frame}, _said)
+
+
+def _said(numbers: Any) -> str:
+    return f"next frame {-numbers['next']:.2f} dB"
+
+
+def numbers_of(
+    model: nn.Module, held: Episodes, learned: Episodes, results: Sequence[FitResult]
+) -> dict[str, Any]:
+    """What the card says."""
+    assert isinstance(model, Studied)
+    batch = watched_on(held, model.world.shape).batches[0]
+    copied = copy_last(batch, model.world.shape.num_past)
+    with torch.no_grad():
+        next_frame = -dreaming.next_frame(model.eval(), batch, torch.Generator())[0]
+    return {
+        "data": f"{len(learned)} frames of {len(learned.spans())} episodes; held out: "
+        f"{len(held)} of {len(held.spans())}",
+        "steps": [result.step for result in results],
+        "seconds": round(sum(result.seconds for result in results), 1),
+        "loss": round(results[-1].loss, 3),
+        "next_frame_db": round(float(next_frame), 2),
+        "copy_last_db": round(float(copied), 2),
+    }
+
+
+def copy_last(batch: Batch, num_past: int) -> Tensor:
+    """The dB of the last frame as it is."""
+    frames = from_levels(batch.frames)
+    there = batch.extra["there"][:, 0]
+    return dreaming.decibels(frames[:, num_past - 1], frames[:, num_past], there)
+
+
+def with_starts(world: World, played: Episodes) -> World:
+    """The world with moments to play from, spread over the episodes: long after their beginnings,
+    so that what stands still is known, and not at their ends."""
+    num_past, spans = world.shape.num_past, played.spans()
+    long = [span for span in spans if span[1] - span[0] > START_AT + num_past] or spans
+    chosen = [
+        long[n] for n in np.linspace(0, len(long) - 1, min(NUM_STARTS, len(long))).astype(int)
+    ]
+    ends = [max(a + num_past, min(a + START_AT, (a + b) // 2 + num_past)) for a, b in chosen]
+    starts = [played.frames[end - num_past : end] for end in ends]
+    plates = [plate_of(played.frames[a:end]) for (a, _), end in zip(chosen, ends, strict=True)]
+    made = World(replace(world.shape, num_starts=len(starts)))
+    made.load_state_dict(
+        {k: v for k, v in world.state_dict().items() if k not in KEPT}, strict=False
+    )
+    made.starts = torch.from_numpy(np.moveaxis(np.stack(starts), -1, 2).copy())
+    made.plates = torch.from_numpy(np.stack(plates))
+    return made.eval()
