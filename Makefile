@@ -33,6 +33,13 @@ $(VENV)/.peers: $(VENV)/.bench
 		einops-exts==0.0.4
 	@touch $@
 
+# Procgen's games need an older NumPy, so they are played in an environment of their own.
+$(VENV)/.games: $(VENV)/.run
+	$(PYTHON) -m venv $(VENV)/games
+	$(VENV)/games/bin/python -m pip --disable-pip-version-check install --quiet procgen2==0.10.7 \
+		'numpy<2' opencv-python-headless==4.10.0.84
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.bench
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@

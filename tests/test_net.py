@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kineograph.models import weights
 from kineograph.models.candidates import CANDIDATES, shares
 from kineograph.models.guess import fitted, guess_of
 from kineograph.models.layers import smoothed, warped
 from kineograph.models.motion import reach
-from kineograph.models.net import Kineo, Plan, answered, coherent, render
+from kineograph.models.net import Kineo, Plan, answered, coherent, pulled, render
 from kineograph.models.weigh import Weigher
 from tests_support import TINY_SHAPE, panning
 
@@ -87,6 +89,16 @@ def test_a_coherent_plan_moves_and_never_blends() -> None:
     ahead = plan.paths[:, 0, 0, 16:32, 16:32].mean((-1, -2))
     assert (ahead.diff() < 0).all()
     assert -1.3 < ahead[0] < -0.6
+
+
+def test_what_comes_into_a_sample_is_mirrored() -> None:
+    last = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    motion = torch.zeros(1, 2, 32, 32)
+    motion[:, 0] = 4
+    plan = pulled(motion, torch.ones(1))
+    made = render(plan, 0, torch.stack([last] * 3))
+    assert torch.allclose(made[..., :28], last[..., 4:], atol=1e-5)
+    assert torch.allclose(made[..., 28:], last[..., 28:].flip(-1), atol=1e-5)
 
 
 def test_a_still_film_is_answered_by_its_picture() -> None:
@@ -192,6 +204,18 @@ def test_weights_travel_with_shape_and_card(tmp_path) -> None:
     for name, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value.half().float()), name
     assert not list(tmp_path.glob(".*"))
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**31), st.sampled_from([1e-6, 1.0, 1e4]))
+def test_8_bits_hold_a_matrix_to_half_a_step_of_its_row(seed: int, scale: float) -> None:
+    drawn = scale * torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(seed))
+    drawn[2] = 0
+    whole, step = weights.in_8_bits(drawn)
+    back = weights.in_floats({"w": whole, "w" + weights.STEP: step})["w"]
+    assert bool(((back - drawn).abs() <= 0.501 * step.view(-1, 1, 1)).all())
+    again, _ = weights.in_8_bits(back)
+    assert torch.equal(again, whole)  # what was shipped may be shipped again
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"\x08" + 40 * b"\x00"])

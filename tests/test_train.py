@@ -14,7 +14,8 @@ from torch import Tensor, nn
 import tiny_run
 from kineograph import scale
 from kineograph.data.loader import Batch
-from kineograph.train import checkpoint, ema, log, loop, machine, optimise, precision
+from kineograph.models.layers import smoothed
+from kineograph.train import checkpoint, ema, log, loop, machine, optimise, precision, scoring
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
@@ -164,3 +165,31 @@ def test_one_process_needs_no_ranks() -> None:
     model = nn.Linear(1, 1)
     assert scale.data_parallel(model, scale.Ranks()) is model
     assert scale.any_of(True, scale.Ranks(), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("names", "cached"),
+    [
+        (("memory.max", "memory.current"), "inactive_file"),
+        (("memory.limit_in_bytes", "memory.usage_in_bytes"), "total_inactive_file"),
+    ],
+)
+def test_what_a_container_was_given_bounds_free_memory(
+    tmp_path: Path, names: tuple[str, str], cached: str
+) -> None:
+    for name, value in zip(names, ("3000000000", "1000000000"), strict=True):
+        (tmp_path / name).write_text(value)
+    (tmp_path / "memory.stat").write_text(f"anon 5\n{cached} 250000000\n")
+    assert machine.left_mb(tmp_path) == pytest.approx(2250.0)
+    (tmp_path / names[0]).write_text("max")
+    assert machine.left_mb(tmp_path) is None
+
+
+def test_texture_counts_what_is_drawn_out_and_not_what_is_a_little_elsewhere() -> None:
+    generator = torch.Generator().manual_seed(0)
+    film = smoothed(torch.rand(1, 3, 64, 64, generator=generator), 3)
+    elsewhere, drawn_out = film.roll(1, -1), film[..., 32:33, :].expand(-1, -1, 64, -1)
+    assert float(scoring.texture_error(film, film)) == 0
+    near, far = (float(scoring.texture_error(x, film)) for x in (elsewhere, drawn_out))
+    assert near < 0.5 * far
+    assert float(scoring.edge_error(elsewhere, film)) > float(scoring.edge_error(film, film))

@@ -201,8 +201,13 @@ def run_bench(asked: Bench, console: Console) -> None:
         from kineograph.evaluate.bench_peer import bench_peer
 
         bench_peer(asked.footage, asked.minutes, asked.out, console)
+    elif asked.task == "realtime":
+        from kineograph.cli.games import serving
+        from kineograph.evaluate.bench_realtime import bench_realtime
+
+        bench_realtime(asked.out, console, serving)
     else:
-        names = "predict, all, 720p, learn or peer"
+        names = "predict, all, 720p, learn, peer or realtime"
         raise ValueError(f"There is no bench {asked.task!r}: give {names}.")
 
 

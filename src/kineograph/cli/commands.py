@@ -266,8 +266,8 @@ class Bench:
     """Measure against every baseline on held-out shots of the allowed footage."""
 
     task: tyro.conf.Positional[str] = "predict"
-    """predict; all: interpolate, denoise, upscale and inpaint; 720p: speed and memory; learn; or
-    peer: learning beside another package's video diffusion."""
+    """predict; all: interpolate, denoise, upscale and inpaint; 720p: speed and memory; learn; peer:
+    learning beside another package's video diffusion; or realtime: how fast a world is played."""
     out: Path = field(default_factory=lambda: Path("out/bench"))
     model: str = "kineo-small"
     steps: int = 2

@@ -3,12 +3,21 @@
 import json
 import socket
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from threading import Thread
 from typing import Any
 
+import uvicorn
 from rich.console import Console
 
+from kineograph import runtime
+from kineograph.answer.dream import Dream
 from kineograph.cli.game_commands import Play, WorldLearn, WorldRecord
+from kineograph.models import weights
+from kineograph.runtime import Backend
+from kineograph.serve.play import PACES, Table, app
 
 
 def run(asked: Play | WorldLearn | WorldRecord, console: Console) -> None:
@@ -23,33 +32,51 @@ def run(asked: Play | WorldLearn | WorldRecord, console: Console) -> None:
 
 def play(asked: Play, console: Console) -> None:
     """Serves the page on loopback until it is stopped."""
-    import uvicorn
-
-    from kineograph import runtime
-    from kineograph.answer.dream import Dream
-    from kineograph.models import weights
-    from kineograph.serve import play as served
-
-    if not served.PACES[0] <= asked.pace <= served.PACES[1]:
-        raise ValueError(f"A pace is {served.PACES} frames a second; got {asked.pace}.")
+    least, most = PACES
+    if not least <= asked.pace <= most:
+        raise ValueError(f"A pace is {least:g} to {most:g} frames a second; got {asked.pace:g}.")
     backend = runtime.chosen(asked.backend)
-    world = weights.load_world(asked.world)
-    card = weights.card(asked.world)
-    table = served.Table(
-        world,
-        asked.world,
-        actions_of(card, world.shape.num_actions),
-        partial(Dream, world, backend, asked.luck),
-        pace=asked.pace,
-    )
+    table = table_of(asked.world, backend, asked.luck, asked.pace)
     with socket.create_server(("127.0.0.1", asked.port)) as listening:
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}/?token={table.token}"
+        address = address_of(table, listening)
         console.print(f"{asked.world} by {backend}: {address}", highlight=False, soft_wrap=True)
         console.print("Ctrl-C ends it.")
         if asked.open:
             webbrowser.open(address)
-        config = uvicorn.Config(served.app(table), log_level="warning", ws_max_size=4096)
-        uvicorn.Server(config).run(sockets=[listening])
+        server_of(table).run(sockets=[listening])
+
+
+@contextmanager
+def serving(backend: Backend) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The shipped world's page, served by a thread while this is entered: where, and what its
+    pages say of their own clocks."""
+    table = table_of(weights.SHIPPED_WORLD, backend)
+    server = server_of(table)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            yield address_of(table, listening), table.heard
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def table_of(name: str, backend: Backend, luck: float = 1.0, pace: float = 15.0) -> Table:
+    """A table where that world is played."""
+    world = weights.load_world(name)
+    actions = actions_of(weights.card(name), world.shape.num_actions)
+    return Table(world, name, actions, partial(Dream, world, backend, luck), pace=pace)
+
+
+def server_of(table: Table) -> uvicorn.Server:
+    """What serves it."""
+    return uvicorn.Server(uvicorn.Config(app(table), log_level="warning", ws_max_size=4096))
+
+
+def address_of(table: Table, listening: socket.socket) -> str:
+    """What a browser must open."""
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/?token={table.token}"
 
 
 def actions_of(card: dict[str, Any], count: int) -> list[str]:
@@ -81,7 +108,7 @@ def record(asked: WorldRecord, console: Console) -> None:
 def learn(asked: WorldLearn, console: Console) -> None:
     """Learns a world under a name; stopped, it keeps what it has and goes on when asked again."""
     from kineograph.data import recording
-    from kineograph.models import store, weights
+    from kineograph.models import store
     from kineograph.train import machine, worlds
 
     machine.settle()

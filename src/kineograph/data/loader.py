@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -121,6 +121,7 @@ def as_batch(arrays: Arrays) -> Batch:
     return Batch(tensors.pop("frames"), tensors.pop("indices"), tensors)
 
 
+@runtime_checkable
 class Numbered(Protocol):
     """What makes the batch of any number."""
 

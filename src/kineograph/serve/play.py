@@ -18,7 +18,7 @@ import numpy as np
 from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from kineograph.answer.dream import Dream, Moment, seeded, starts_of
+from kineograph.answer.dream import Dream, Moment, Start, seeded, starts_of
 from kineograph.models.world import World
 
 MOST_PLAYERS, MOST_BYTES, MOST_UNSEEN = 4, 512, 2
@@ -28,7 +28,8 @@ HEADER = struct.Struct("<Ifff")
 """Frame number, milliseconds it took, reward, chance of the end; then the frame's RGB bytes."""
 SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'",
+    "style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -84,12 +85,10 @@ def app(table: Table) -> FastAPI:
         if not table.admits(token) or not at_home or table.num_players >= MOST_PLAYERS:
             await socket.close(1008)
             return
-        await socket.accept()
         table.num_players += 1
         try:
+            await socket.accept()
             await _played(table, socket)
-        except (WebSocketDisconnect, RuntimeError):
-            pass  # the page was closed
         finally:
             table.num_players -= 1
 
@@ -98,7 +97,8 @@ def app(table: Table) -> FastAPI:
 
 def _admitted(table: Table, token: str | None) -> None:
     if not table.admits(token):
-        raise HTTPException(401, "Open the address that `kineo play` printed: it has the token.")
+        said = "Open the address that `kineo play` printed: it has the token."
+        raise HTTPException(401, said, headers=SAFE)
 
 
 def _same_origin(socket: WebSocket) -> bool:
@@ -126,35 +126,42 @@ async def _played(table: Table, socket: WebSocket) -> None:
     idle = table.actions.index("none") if "none" in table.actions else 0
     wish, moved = Wish(idle, table.pace), asyncio.Event()
     listening = asyncio.create_task(_listened(table, socket, wish, moved))
+    listening.add_done_callback(lambda _: moved.set())
     number, due = 0, time.perf_counter()
     try:
         while not listening.done():
-            if wish.seed is not None:
-                frame = dream.begin(seeded(starts, wish.seed), wish.seed)
-                wish.seed, moment, took = None, Moment(frame, 0.0, 0.0), 0.0
-            elif wish.paused or number - wish.seen >= MOST_UNSEEN:
+            if wish.seed is None and (wish.paused or number - wish.seen >= MOST_UNSEEN):
                 moved.clear()
-                await asyncio.wait(
-                    {listening, asyncio.create_task(moved.wait())},
-                    timeout=1.0,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                due = max(due, time.perf_counter() - 1 / wish.pace)
+                await moved.wait()
+                due = max(due, time.perf_counter())
                 continue
-            else:
-                began = time.perf_counter()
-                moment = await asyncio.to_thread(dream.step, wish.action)
-                took = time.perf_counter() - began
+            took, moment = await _next(dream, starts, wish)
             number += 1
-            await socket.send_bytes(_packed(number, took, moment))
-            due += 1 / wish.pace
-            late = time.perf_counter() - due
-            if late > 0:
-                due += late  # what was missed is not made up for
-            else:
-                await asyncio.sleep(-late)
+            if not await _sent(socket, _packed(number, took, moment)):
+                return
+            due = max(due + 1 / wish.pace, time.perf_counter())  # what was missed stays missed
+            await asyncio.sleep(due - time.perf_counter())
     finally:
         listening.cancel()
+
+
+async def _next(dream: Dream, starts: list[Start], wish: Wish) -> tuple[float, Moment]:
+    """What is shown next, and the seconds it took: a start, which takes 0, or a frame."""
+    if wish.seed is not None:
+        seed, wish.seed = wish.seed, None
+        return 0.0, Moment(dream.begin(seeded(starts, seed), seed), 0.0, 0.0)
+    began = time.perf_counter()
+    moment = await asyncio.to_thread(dream.step, wish.action)
+    return time.perf_counter() - began, moment
+
+
+async def _sent(socket: WebSocket, packed: bytes) -> bool:
+    """Whether the page was still there."""
+    try:
+        await socket.send_bytes(packed)
+    except (WebSocketDisconnect, RuntimeError):  # the second where we closed it ourselves
+        return False
+    return True
 
 
 def _packed(number: int, seconds: float, moment: Moment) -> bytes:
@@ -164,9 +171,8 @@ def _packed(number: int, seconds: float, moment: Moment) -> bytes:
 
 async def _listened(table: Table, socket: WebSocket, wish: Wish, moved: asyncio.Event) -> None:
     """Hears the page, until it is closed or says what no page of ours would."""
-    while True:
-        text = await socket.receive_text()
-        said = _read(text)
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        said = _read(message.get("text"))
         if said is None:
             await socket.close(1003)
             return
@@ -185,10 +191,13 @@ async def _listened(table: Table, socket: WebSocket, wish: Wish, moved: asyncio.
         moved.set()
 
 
-def _read(text: str) -> dict[str, Any] | None:
+def _read(text: str | None) -> dict[str, Any] | None:
+    """The object that a text holds; nothing for bytes, for too much and for anything else."""
+    if text is None or len(text) > MOST_BYTES:
+        return None
     try:
-        said = json.loads(text) if len(text) <= MOST_BYTES else None
-    except ValueError:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
         return None
     return said if isinstance(said, dict) else None
 

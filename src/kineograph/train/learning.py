@@ -284,7 +284,8 @@ def _decibels_asked(
 
 
 def _draws_better(model: Kineo, net: Ahead, name: str, clips: Sequence[Frames]) -> bool:
-    """Whether its samples have better edges than the large network's, where nothing was learned."""
+    """Whether its samples look more like the film than the large network's, where nothing was
+    learned."""
     errors = []
     for draws in (False, True):
         net.draws = torch.tensor(draws)
@@ -293,7 +294,7 @@ def _draws_better(model: Kineo, net: Ahead, name: str, clips: Sequence[Frames]) 
         films = [torch.stack(list(film)) for film in made]
         truths = [frames_of(clip)[NUM_KNOWN : 2 * NUM_KNOWN] for clip in clips]
         errors.append(
-            sum(float(scoring.edge_error(f, t)) for f, t in zip(films, truths, strict=True))
+            sum(float(scoring.texture_error(f, t)) for f, t in zip(films, truths, strict=True))
         )
     return errors[1] < errors[0]
 

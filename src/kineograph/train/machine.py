@@ -53,14 +53,47 @@ def forget_peak() -> None:
 
 
 def free_mb() -> float:
-    """Memory that may be taken without swapping; 2 GB where the system does not say."""
+    """Memory that may be taken without swapping, or beyond what a container was given; 2 GB where
+    the system does not say."""
     try:
-        return int(_fields(Path("/proc/meminfo"))["MemAvailable"].split()[0]) / 1e3
+        free = int(_fields(Path("/proc/meminfo"))["MemAvailable"].split()[0]) / 1e3
     except (OSError, KeyError, ValueError, IndexError):
         return 2_000.0
+    return min([free, *(given for group in groups() if (given := left_mb(group)) is not None)])
 
 
-STATUS = Path("/proc/self/status")
+def groups() -> list[Path]:
+    """The folders of the control groups that this process is in, and of those that hold them."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, names, inside = line.split(":", 2)
+        if names in ("", "memory"):
+            root = GROUPS / names
+            place = root / inside.lstrip("/")
+            found += [place, *(p for p in place.parents if p.is_relative_to(root))]
+    return found
+
+
+def left_mb(group: Path) -> float | None:
+    """What a control group has left to give; files that it can forget count as free."""
+    for limit, used, forgettable in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most, taken = (int((group / name).read_text()) for name in (limit, used))
+            stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            return max(0.0, (most - taken + int(stat.get(forgettable, 0))) / 1e6)
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return None
+
+
+STATUS, GROUPS = Path("/proc/self/status"), Path("/sys/fs/cgroup")
 
 
 def _fields(path: Path) -> dict[str, str]:
