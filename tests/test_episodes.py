@@ -18,16 +18,16 @@ from gymnasium import spaces
 from kineograph.data import episodes, procgen_player, recording
 from kineograph.data.episodes import Episodes, Windows, joined, load_numbers, plate_of
 
-SIDE_PX, DOT_PX, START = 32, 4, (14, 14)
-MOVES = ((0, -2), (-2, 0), (2, 0), (0, 2))
+SIDE_PX, DOT_PX, START = 64, 4, (30, 30)
+MOVES = ((0, -4), (-4, 0), (4, 0), (0, 4))
 NAMES = ["left", "go up", "down", "right"]
-MOST_STEPS = 40
+MOST_STEPS = 20
 GAME, LENGTH = "KineographDot-v0", 240
 
 
 def background() -> np.ndarray:
     down, across = np.mgrid[:SIDE_PX, :SIDE_PX]
-    return np.stack([down * 7, across * 5, (down + across) * 3], -1).astype(np.uint8)
+    return np.stack([down * 4, across * 3, (down + across) * 2], -1).astype(np.uint8)
 
 
 def picture(at: tuple[int, int]) -> np.ndarray:
@@ -135,14 +135,15 @@ def test_each_frame_is_what_the_actions_made_by_the_games_own_rule(
     game: str, tmp_path: Path
 ) -> None:
     kept = recording.record(game, tmp_path / "out", LENGTH, SIDE_PX, 3, nothing)
-    at, since = START, 0
+    at, since, late = START, 0, 0
     for t in range(LENGTH):
         np.testing.assert_array_equal(kept.frames[t], picture(at))
         at, since = moved(at, int(kept.actions[t])), since + 1
         assert kept.rewards[t] == at[1]
         assert kept.ends[t] == (outside(at) or since == MOST_STEPS)
+        late += kept.ends[t] and not outside(at)
         at, since = (START, 0) if kept.ends[t] else (at, since)
-    assert 1 < kept.ends.sum() < LENGTH / 3
+    assert 0 < late < kept.ends.sum(), "both ways to end must have been seen"
     assert set(kept.actions) == set(range(len(MOVES)))
 
 
@@ -161,16 +162,17 @@ def test_a_seed_is_a_recording(dot: Recorded, tmp_path: Path) -> None:
 
 def test_a_smaller_frame_is_the_mean_of_what_it_covers(dot: Recorded, tmp_path: Path) -> None:
     small = recording.record(GAME, tmp_path / "small", 40, 16, 0, nothing)
-    blocks = dot.kept.frames[:40].reshape(40, 16, 2, 16, 2, 3).mean((2, 4))
+    blocks = dot.kept.frames[:40].reshape(40, 16, 4, 16, 4, 3).mean((2, 4))
     assert np.abs(small.frames - blocks).max() <= 0.5
 
 
 def test_a_larger_frame_lies_between_its_neighbours(dot: Recorded, tmp_path: Path) -> None:
-    large = recording.record(GAME, tmp_path / "large", 8, 64, 0, nothing)
-    assert large.frames.shape == (8, 64, 64, 3)
+    large = recording.record(GAME, tmp_path / "large", 8, 128, 0, nothing)
+    assert large.frames.shape == (8, 128, 128, 3)
     for t, frame in enumerate(large.frames):
         near = np.kron(dot.kept.frames[t], np.ones((2, 2, 1), np.uint8))
         low, high = cv2.erode(near, np.ones((5, 5))), cv2.dilate(near, np.ones((5, 5)))
+        assert (frame != near).any()
         assert (low <= frame).all()
         assert (frame <= high).all()
 
@@ -251,7 +253,7 @@ def test_a_film_that_memory_cannot_hold_is_said_before_it_is_read(
     monkeypatch.setattr(recording, "MOST_BYTES", dot.kept.frames.nbytes)
     recording.load(dot.folder)
     monkeypatch.setattr(recording, "MOST_BYTES", dot.kept.frames.nbytes - 1)
-    with pytest.raises(ValueError, match=r"240 frames of 32x32 of .* need"):
+    with pytest.raises(ValueError, match=r"240 frames of 64x64 of .* need"):
         recording.load(dot.folder)
 
 
@@ -410,6 +412,6 @@ def test_episodes_that_are_too_short_are_said() -> None:
 
 
 def test_the_plate_of_a_dot_that_moves_is_what_it_moves_over() -> None:
-    path = [(2 + n, 2 + n) for n in range(0, 26, 2)]
+    path = [(2 + n, 2 + n) for n in range(0, 52, 4)]
     plate = plate_of(np.stack([picture(at) for at in path]))
     np.testing.assert_array_equal(plate, np.moveaxis(background(), -1, 0))

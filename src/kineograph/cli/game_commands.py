@@ -19,8 +19,9 @@ class Play:
     """What runs the network; auto takes OpenVINO where it is installed."""
     pace: float = 15.0
     """Frames a second to begin with, 1 to 240."""
-    luck: float = 1.0
-    """How far what comes may be from the likeliest; 0 is no surprise."""
+    luck: float | None = None
+    """How far what comes may be from the likeliest; 0 is no surprise. By default as the world's
+    card says, or 1."""
     open: bool = True
     """Open the browser."""
     debug: bool = False

@@ -20,6 +20,9 @@ from kineograph.runtime import Backend
 from kineograph.serve.play import PACES, Table, app
 
 
+MOST_LUCK = 4.0
+
+
 def run(asked: Play | WorldLearn | WorldRecord, console: Console) -> None:
     """The verb that was asked for."""
     if isinstance(asked, Play):
@@ -62,10 +65,13 @@ def serving(backend: Backend) -> Iterator[tuple[str, list[dict[str, Any]]]]:
             thread.join()
 
 
-def table_of(name: str, backend: Backend, luck: float = 1.0, pace: float = 15.0) -> Table:
+def table_of(name: str, backend: Backend, luck: float | None = None, pace: float = 15.0) -> Table:
     """A table where that world is played."""
-    world = weights.load_world(name)
-    actions = actions_of(weights.card(name), world.shape.num_actions)
+    world, card = weights.load_world(name), weights.card(name)
+    actions = actions_of(card, world.shape.num_actions)
+    luck = luck_of(card) if luck is None else luck
+    if not 0 <= luck <= MOST_LUCK:
+        raise ValueError(f"Luck is 0 to {MOST_LUCK:g}; got {luck:g}.")
     return Table(world, name, actions, partial(Dream, world, backend, luck), pace=pace)
 
 
@@ -77,6 +83,12 @@ def server_of(table: Table) -> uvicorn.Server:
 def address_of(table: Table, listening: socket.socket) -> str:
     """What a browser must open."""
     return f"http://127.0.0.1:{listening.getsockname()[1]}/?token={table.token}"
+
+
+def luck_of(card: dict[str, Any]) -> float:
+    """What a world's card says; 1 where it says nothing sound."""
+    said = card.get("luck")
+    return float(said) if isinstance(said, int | float) and 0 <= said <= MOST_LUCK else 1.0
 
 
 def actions_of(card: dict[str, Any], count: int) -> list[str]:

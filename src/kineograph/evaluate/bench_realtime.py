@@ -1,6 +1,6 @@
 """`kineo bench realtime`: how fast the shipped world is played, alone and in a real browser.
 
-All of it in one run, beside the rate of large matrix products on the same machine.
+All of it in one run, beside the rates of large matrix products and convolutions on this machine.
 """
 
 import json
@@ -19,19 +19,24 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from kineograph import runtime
 from kineograph.answer.dream import Dream, seeded, starts_of
 from kineograph.evaluate.report import row, write_text
 from kineograph.models import weights
+from kineograph.models.layers import channels_last
 from kineograph.models.playable import Playable
 from kineograph.models.world import World
 from kineograph.train.machine import num_cores
 from kineograph.train.precision import gemm_rate
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-NUM_WARM, MATRIX_SIZE = 20, 2048
+NUM_WARM = 20
+MATRIX_SIZE, NUM_PRODUCTS = 1024, 30
+"""A product takes about as long as a frame, so that other work on the machine slows both alike."""
+NUM_CHANNELS, SIDE_PX, KERNEL_PX = 256, 64, 3
 PATIENCE_SECONDS = 90.0
 """How much longer than it was asked to measure a page may take: it must start, and be warm."""
 PAGE, WHOLE = "report.md", "realtime.json"
@@ -53,14 +58,20 @@ class Timed:
 
 @dataclass(frozen=True)
 class Work:
-    """What a frame costs the network, and what this machine does of matrix products (FLOP/s)."""
+    """What a frame costs the network, and what this machine does in FLOP/s.
+
+    convolution_rate: some processors do convolutions twice as fast as matrix products, which are
+    then no bound.
+    """
 
     flops: int
     matrix_rate: float
+    convolution_rate: float
 
-    def share(self, timed: Timed) -> float:
-        """How much of that rate a frame of median time comes to."""
-        return self.flops / (timed.median_ms / 1000) / self.matrix_rate
+    def shares(self, timed: Timed) -> tuple[float, float]:
+        """How much of either rate a frame of median time comes to."""
+        rate = self.flops / (timed.median_ms / 1000)
+        return rate / self.matrix_rate, rate / self.convolution_rate
 
 
 def bench_realtime(out: Path, console: Console, serving: Serving, seconds: float = 20.0) -> None:
@@ -70,7 +81,8 @@ def bench_realtime(out: Path, console: Console, serving: Serving, seconds: float
     """
     out.mkdir(parents=True, exist_ok=True)
     world = weights.load_world()
-    work = Work(flops_of(world), gemm_rate(torch.device("cpu"), torch.float32, MATRIX_SIZE))
+    rate = gemm_rate(torch.device("cpu"), torch.float32, MATRIX_SIZE, NUM_PRODUCTS)
+    work = Work(flops_of(world), rate, convolution_rate())
     alone = {name: timed_alone(world, name, seconds) for name in backends()}
     best = runtime.chosen("auto")
     browser, played = browser_here(), None
@@ -97,6 +109,19 @@ def flops_of(world: World) -> int:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         playable(*playable.example())
     return counter.get_total_flops()
+
+
+def convolution_rate() -> float:
+    """FLOP/s of torch's 3x3 convolution: the best of a few, as other work only slows it."""
+    layer = nn.Conv2d(NUM_CHANNELS, NUM_CHANNELS, KERNEL_PX, padding=KERNEL_PX // 2, bias=False)
+    asked = channels_last(torch.full((1, NUM_CHANNELS, SIDE_PX, SIDE_PX), 0.5))
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(NUM_PRODUCTS + 1):
+            began = time.perf_counter()
+            layer(asked)
+            seconds.append(time.perf_counter() - began)
+    return 2 * layer.weight.numel() * SIDE_PX**2 / min(seconds[1:])
 
 
 def timed_alone(world: World, backend: runtime.Backend, seconds: float) -> Timed:
@@ -184,17 +209,19 @@ def page(
     what: dict[str, Any], work: Work, alone: dict[str, Timed], in_browser: dict[str, Timed]
 ) -> str:
     """All of it for people."""
-    head = ["", "frames", "frames a second", "median (ms)", "99 of 100 (ms)", "share of the rate"]
+    head = ["", "frames", "frames a second", "median (ms)", "99 of 100 (ms)"]
+    head += ["of products", "of convolutions"]
     lines = ["# kineo bench realtime\n", *(f"- {key}: {value}" for key, value in what.items())]
     lines.append(f"- a frame: {work.flops / 1e9:.3f} GFLOP")
-    lines.append(f"- fp32 matrix products: {work.matrix_rate / 1e9:.1f} GFLOP/s\n")
+    lines.append(f"- fp32 matrix products: {work.matrix_rate / 1e9:.1f} GFLOP/s")
+    lines.append(f"- fp32 3x3 convolutions: {work.convolution_rate / 1e9:.1f} GFLOP/s\n")
     lines += [row(head), row(["---"] * len(head))]
     for name, timed in {**alone, **in_browser}.items():
         numbers = (f"{x:.1f}" for x in (timed.fps, timed.median_ms, timed.p99_ms))
-        share = f"{work.share(timed):.0%}" if name in alone else "-"
-        lines.append(row([name, str(timed.num_frames), *numbers, share]))
+        shares = (f"{share:.0%}" if name in alone else "-" for share in work.shares(timed))
+        lines.append(row([name, str(timed.num_frames), *numbers, *shares]))
     lines.append(
-        "\nAlone, a time is that of one step. In a browser it is from one frame that is shown to "
+        "\nAlone, a time is that of one step, and its shares are of the two rates above. In a browser it is from one frame that is shown to "
         "the next, by the page's clock; a page is drawn at most 60 times a second."
     )
     return "\n".join(lines) + "\n"
@@ -209,9 +236,8 @@ def _write(
 ) -> None:
     whole = {
         "about": what,
-        "flops": work.flops,
-        "matrix_rate": work.matrix_rate,
-        "alone": {name: {**asdict(t), "share": work.share(t)} for name, t in alone.items()},
+        "work": asdict(work),
+        "alone": {name: {**asdict(t), "shares": work.shares(t)} for name, t in alone.items()},
         "in_browser": {name: asdict(timed) for name, timed in in_browser.items()},
     }
     write_text(out / PAGE, page(what, work, alone, in_browser))

@@ -202,5 +202,5 @@ def _read(text: str | None) -> dict[str, Any] | None:
     return said if isinstance(said, dict) else None
 
 
-def _is_number(value: Any, least: float, most: float) -> bool:
+def _is_number(value: Any, least: int | float, most: int | float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most

@@ -9,7 +9,15 @@ from typing import Any, Literal
 import tyro
 
 from kineograph.models import weights
-from kineograph.train import lessons, machine, recipes, recipes_latent, restoring, transfer
+from kineograph.train import (
+    lessons,
+    machine,
+    recipes,
+    recipes_latent,
+    restoring,
+    transfer,
+    worlds,
+)
 from kineograph.train.loop import FitResult
 
 FAULTS = {
@@ -34,6 +42,7 @@ def main(
             "fill",
             "colour",
             "edges",
+            "fish",
         ]
     ] = "small",
     out: Path | None = None,
@@ -48,7 +57,7 @@ def main(
 
     `small` goes into the package, and the restorers join it there. `edges` makes a map from
     drawings to pictures, for `kineo transfer --map`; `vae` the codec that `latent` is given as
-    `codec`; these stay in `out`, which is out/train for `small` and out/train-RECIPE else.
+    `codec`; `fish` the world of a game (after `make .venv/.games`). These stay in `out`, which is out/train for `small` and out/train-RECIPE else.
     `further` trains a shipped restorer on, on other clips: gently, or as steps and rate say.
     """
     machine.settle()
@@ -56,6 +65,9 @@ def main(
         raise ValueError(f"{recipe} is not trained further: give one of {restoring.SHIPPED}.")
     named = f"out/train-{recipe}" + ("-further" if further else "")
     out = out or Path("out/train" if recipe == "small" else named)
+    if recipe == "fish":
+        print(f"Wrote {worlds.fish(out, minutes)}")
+        return
     if further:
         result = restoring.train(
             recipe, out, minutes, steps, further=True, learning_rate=learning_rate

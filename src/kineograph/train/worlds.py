@@ -1,5 +1,6 @@
 """Worlds are learned from recorded games in two stages: a few frames ahead, then further."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kineograph.data import recording
 from kineograph.data.episodes import Episodes, Windows, joined, plate_of
 from kineograph.data.loader import Batch
+from kineograph.models import weights
 from kineograph.models.world import World, WorldShape
 from kineograph.train import checkpoint, dreaming
 from kineograph.train.dreaming import Studied, Study
@@ -61,6 +64,7 @@ class Course:
         return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+FISH, FISH_SEEDS, FISH_FRAMES = "procgen:bigfish", tuple(range(1, 15)), 2800
 WIDE = (Stage(3, 96, 1e-3, 0.4), Stage(6, 64, 6e-4, 0.6))
 """For a GPU."""
 
@@ -93,6 +97,26 @@ def learn(recordings: Sequence[Episodes], how: Course, out: Path) -> LearnedWorl
     model.cpu().load_state_dict(_mean_of(out / f"stage-{len(how.stages)}"))
     world = with_starts(model.world.eval(), learned)
     return LearnedWorld(world, numbers_of(model, held, learned, results))
+
+
+def fish(out: Path, minutes: float | None = None) -> Path:
+    """The shipped world: Procgen's bigfish (code MIT, art CC0 and CC-BY), recorded and learned.
+
+    About five minutes on a large GPU, where one is; else as many hours. ValueError if Procgen is
+    not there to be recorded.
+    """
+    folders = [out / "recordings" / str(seed) for seed in FISH_SEEDS]
+    for seed, folder in zip(FISH_SEEDS, folders, strict=True):
+        if not folder.exists():
+            recording.record(FISH, folder, FISH_FRAMES, 128, seed, lambda: None)
+    loaded = [recording.load(folder) for folder in folders]
+    how = Course(minutes or (5.0 if torch.cuda.is_available() else 480.0))
+    learned = learn([played for played, _ in loaded], how, out)
+    about = json.loads(loaded[0][1]["about"])
+    card = {"name": weights.SHIPPED_WORLD, "recipe": f"{__name__}.fish", **about, **learned.numbers}
+    path = out / f"{weights.SHIPPED_WORLD}.safetensors"
+    weights.save(learned.world, path, card, small=True)
+    return path
 
 
 def _stage(
