@@ -19,7 +19,6 @@ from kineograph.models import weights
 from kineograph.runtime import Backend
 from kineograph.serve.play import PACES, Table, app
 
-
 MOST_LUCK = 4.0
 
 

@@ -221,8 +221,9 @@ def page(
         shares = (f"{share:.0%}" if name in alone else "-" for share in work.shares(timed))
         lines.append(row([name, str(timed.num_frames), *numbers, *shares]))
     lines.append(
-        "\nAlone, a time is that of one step, and its shares are of the two rates above. In a browser it is from one frame that is shown to "
-        "the next, by the page's clock; a page is drawn at most 60 times a second."
+        "\nAlone, a time is that of one step, and its shares are of the two rates above. In a "
+        "browser it is from one frame that is shown to the next, by the page's clock; a page is "
+        "drawn at most 60 times a second."
     )
     return "\n".join(lines) + "\n"
 

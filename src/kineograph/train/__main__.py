@@ -57,7 +57,8 @@ def main(
 
     `small` goes into the package, and the restorers join it there. `edges` makes a map from
     drawings to pictures, for `kineo transfer --map`; `vae` the codec that `latent` is given as
-    `codec`; `fish` the world of a game (after `make .venv/.games`). These stay in `out`, which is out/train for `small` and out/train-RECIPE else.
+    `codec`; `fish` the world of a game (after `make .venv/.games`). These stay in `out`, which is
+    out/train for `small` and out/train-RECIPE else.
     `further` trains a shipped restorer on, on other clips: gently, or as steps and rate say.
     """
     machine.settle()
