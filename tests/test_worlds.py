@@ -134,6 +134,7 @@ def test_a_game_is_learned_goes_on_and_can_be_played(tmp_path: Path) -> None:
     learned = worlds.learn([game(20)], how, tmp_path)
     numbers = learned.numbers
     assert numbers["next_frame_db"] > numbers["copy_last_db"] + 1
+    assert numbers["luck"] in worlds.LUCKS
     assert learned.world.starts.shape == (8, 3, 3, SIZE, SIZE)
     again = worlds.learn([game(20)], how, tmp_path)  # its minutes are over
     assert again.numbers["steps"] == numbers["steps"]
@@ -144,3 +145,11 @@ def test_a_game_is_learned_goes_on_and_can_be_played(tmp_path: Path) -> None:
 def test_one_episode_is_too_few() -> None:
     with pytest.raises(ValueError, match="2 episodes or more"):
         worlds.parted(game(1))
+
+
+def test_fullness_is_the_share_of_what_does_not_stand_there() -> None:
+    plates = np.full((2, 3, 8, 8), 100, np.uint8)
+    frames = plates.copy()
+    frames[0, 1, :4] = 180
+    frames[1] += 20  # light that flickers is no thing
+    assert worlds.fullness(frames, plates) == pytest.approx(0.25)

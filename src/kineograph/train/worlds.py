@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from torch import Tensor, nn
 
+from kineograph.answer.dream import Dream, Start, starts_of
 from kineograph.data import recording
 from kineograph.data.episodes import Episodes, Windows, joined, plate_of
 from kineograph.data.loader import Batch
@@ -21,6 +23,8 @@ from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.watch import HeldOut
 from kineograph.video.levels import from_levels
 
+LUCKS, NUM_DREAMED, DREAMED_FRAMES, HELD_FRAMES = (1.0, 1.25, 1.5, 1.75, 2.0), 4, 150, 7
+APART_LEVELS = 24
 HELD_OUT_SHARE, NUM_WATCHED = 0.2, 96
 NUM_STARTS, START_AT = 8, 80
 """Moments to play from, and how long after an episode's beginning they are at best."""
@@ -96,7 +100,8 @@ def learn(recordings: Sequence[Episodes], how: Course, out: Path) -> LearnedWorl
     ]
     model.cpu().load_state_dict(_mean_of(out / f"stage-{len(how.stages)}"))
     world = with_starts(model.world.eval(), learned)
-    return LearnedWorld(world, numbers_of(model, held, learned, results))
+    numbers = numbers_of(model, held, learned, results)
+    return LearnedWorld(world, {**numbers, "luck": lively(world, watched.batches[0])})
 
 
 def fish(out: Path, minutes: float | None = None) -> Path:
@@ -232,3 +237,30 @@ def with_starts(world: World, played: Episodes) -> World:
     made.starts = torch.from_numpy(np.moveaxis(np.stack(starts), -1, 2).copy())
     made.plates = torch.from_numpy(np.stack(plates))
     return made.eval()
+
+
+def lively(world: World, watched: Batch) -> float:
+    """With how much luck dreams are as full of things as the game is: what comes now and then is
+    far from the likeliest, so that at 1 too little comes."""
+    plates, frames = watched.extra["plate"], watched.frames[:, world.shape.num_past - 1]
+    wanted = fullness(frames.numpy(), plates.numpy())
+    dream, starts = Dream(world), starts_of(world.starts, world.plates)[:NUM_DREAMED]
+    found = {luck: np.mean([dreamed(dream, start, luck) for start in starts]) for luck in LUCKS}
+    return min(found, key=lambda luck: abs(found[luck] - wanted))
+
+
+def dreamed(dream: Dream, start: Start, luck: float) -> float:
+    """How full a dream is from then on, played by chance."""
+    rng, dream.luck, seen = np.random.default_rng(0), luck, []
+    dream.begin(start)
+    for number in range(DREAMED_FRAMES):
+        if number % HELD_FRAMES == 0:
+            action = int(rng.integers(dream.shape.num_actions))
+        seen.append(dream.step(action).frame)
+    return fullness(np.stack(seen[DREAMED_FRAMES // 3 :]), dream.plate)
+
+
+def fullness(frames: UInt8[np.ndarray, "*n 3 h w"], plates: UInt8[np.ndarray, "*m 3 h w"]) -> float:
+    """The share of pixels that are not what stands there all along."""
+    apart = np.abs(frames.astype(np.int16) - plates.astype(np.int16))
+    return float((apart.max(-3) > APART_LEVELS).mean())
