@@ -71,8 +71,6 @@ def test_a_dream_begins_with_the_last_frame_of_its_start_and_leaves_the_start_al
 
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="OpenVINO is not installed")
-@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")  # OpenVINO calls it
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of the checks of shapes
 def test_openvino_answers_as_eager_does() -> None:
     world = tiny_world()
     dreams = Dream(world, "eager"), Dream(world, "openvino")

@@ -11,6 +11,9 @@ from kineograph import runtime
 from kineograph.models.playable import Playable
 from kineograph.models.world import World
 
+HELD = 0.8
+"""How often an action is held on to where it is chosen by chance."""
+
 
 @dataclass(frozen=True, eq=False)
 class Start:
@@ -37,7 +40,8 @@ class Dream:
     def __init__(self, world: World, backend: runtime.Backend = "auto", luck: float = 1.0) -> None:
         playable = Playable(world)
         self.shape, self.luck = world.shape, luck
-        self.run = runtime.prepared(playable, playable.example(), backend)
+        calibration = questions(world, luck) if backend == "int8" else None
+        self.run = runtime.prepared(playable, playable.example(), backend, calibration)
         self.rng = np.random.default_rng(0)
         size = (3, self.shape.height_px, self.shape.width_px)
         self.past = np.zeros((self.shape.num_past, *size), np.uint8)
@@ -51,6 +55,10 @@ class Dream:
 
     def step(self, action: int) -> Moment:
         """One frame on. ValueError for an action that the world does not have."""
+        return self.answer(self.question(action))
+
+    def question(self, action: int) -> runtime.Arrays:
+        """What the world is asked next; each time luck is drawn anew. ValueError as in `step`."""
         if not 0 <= action < self.shape.num_actions:
             raise ValueError(
                 f"This world has actions 0 to {self.shape.num_actions - 1}; got {action}."
@@ -58,7 +66,11 @@ class Dream:
         acted = np.zeros((1, self.shape.num_actions), np.float32)
         acted[0, action] = 1
         drawn = self.rng.standard_normal((1, *self.shape.luck_size), dtype=np.float32)
-        frame, reward, end = self.run(self.past[None], self.plate[None], acted, self.luck * drawn)
+        return self.past[None], self.plate[None], acted, self.luck * drawn
+
+    def answer(self, question: runtime.Arrays) -> Moment:
+        """What comes of it, and goes on from."""
+        frame, reward, end = self.run(*question)
         self.past = np.concatenate([self.past[1:], frame])
         return Moment(frame[0], float(reward[0]), float(end[0]))
 
@@ -71,3 +83,37 @@ def starts_of(past: UInt8[Tensor, "s p 3 h w"], plates: UInt8[Tensor, "s 3 h w"]
 def seeded(starts: list[Start], seed: int) -> Start:
     """The start that a seed stands for."""
     return starts[seed % len(starts)]
+
+
+def questions(
+    world: World, luck: float = 1.0, num: int = 128, every: int = 4, seed: int = 0
+) -> list[runtime.Arrays]:
+    """What is asked in dreams from all of a world's starts, with actions by chance.
+
+    Each `every`th question is kept. ValueError for a world that has no starts.
+    """
+    starts = starts_of(world.starts, world.plates)
+    if not starts:
+        raise ValueError("This world keeps no moments to begin at: learn it again.")
+    dream, rng = Dream(world, luck=luck), np.random.default_rng(seed)
+    kept = -(-num // len(starts))
+    found = [
+        question
+        for n, start in enumerate(starts)
+        for question in _asked(dream, start, seed + n, kept * every, rng)[::every]
+    ]
+    return found[:num]
+
+
+def _asked(
+    dream: Dream, start: Start, seed: int, num: int, rng: np.random.Generator
+) -> list[runtime.Arrays]:
+    """All questions of one dream."""
+    dream.begin(start, seed)
+    action, found = 0, []
+    for n in range(num):
+        if n == 0 or rng.random() >= HELD:
+            action = int(rng.integers(dream.shape.num_actions))
+        found.append(dream.question(action))
+        dream.answer(found[-1])
+    return found

@@ -22,7 +22,8 @@ from kineograph.cli.commands import (
     Predict,
     Transfer,
 )
-from kineograph.cli.game_commands import Play, WorldVerbs
+from kineograph.cli.game_commands import Export, Play, WorldVerbs
+from kineograph.cli.stream_commands import Stream
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -71,6 +72,14 @@ def run(asked: Any, console: Console) -> None:
         from kineograph.cli import games
 
         games.run(asked if isinstance(asked, Play) else asked.verb, console)
+    elif isinstance(asked, Stream):
+        from kineograph.cli import streams
+
+        streams.stream(asked, console)
+    elif isinstance(asked, Export):
+        from kineograph.cli import exporting
+
+        exporting.export(asked, console)
     elif isinstance(asked, Predict):
         run_predict(asked, console)
     else:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from kineograph.cli.game_commands import Play, WorldVerbs
+from kineograph.cli.game_commands import Export, Play, WorldVerbs
+from kineograph.cli.stream_commands import Stream
 
 Out = Annotated[Path | None, tyro.conf.arg(aliases=["-o"])]
 
@@ -351,6 +352,8 @@ COMMANDS: Any = tyro.conf.OmitSubcommandPrefixes[
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[DatasetVerbs, tyro.conf.subcommand("dataset")]
+    | Annotated[Stream, tyro.conf.subcommand("stream")]
     | Annotated[Play, tyro.conf.subcommand("play")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[WorldVerbs, tyro.conf.subcommand("world")]
 ]

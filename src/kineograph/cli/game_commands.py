@@ -15,8 +15,9 @@ class Play:
     """A shipped or learned world's name, or a .safetensors file."""
     port: int = 8771
     """On this machine's loopback; 0 is any that is free."""
-    backend: Literal["auto", "eager", "openvino"] = "auto"
-    """What runs the network; auto takes OpenVINO where it is installed."""
+    backend: Literal["auto", "eager", "compiled", "openvino", "int8", "onnx"] = "auto"
+    """What runs the network; auto takes OpenVINO where it is installed. int8 is the fastest, and
+    its frames are near those of the others, which are all the same."""
     pace: float = 15.0
     """Frames a second to begin with, 1 to 240."""
     luck: float | None = None
@@ -24,6 +25,19 @@ class Play:
     card says, or 1."""
     open: bool = True
     """Open the browser."""
+    debug: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a world to a file that ONNX Runtime or OpenVINO run without this program."""
+
+    world: tyro.conf.Positional[str] = "kineo-fish"
+    """A shipped or learned world's name, or a .safetensors file."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """An .onnx; or an .xml for OpenVINO, which gets its .bin beside it."""
+    int8: bool = False
+    """Convolutions in 8 bits, for OpenVINO: faster and smaller, and frames differ a little."""
     debug: bool = False
 
 

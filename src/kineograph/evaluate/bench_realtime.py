@@ -100,7 +100,8 @@ def bench_realtime(out: Path, console: Console, serving: Serving, seconds: float
 
 def backends() -> tuple[runtime.Backend, ...]:
     """Those that are installed."""
-    return ("eager", "openvino") if find_spec("openvino") else ("eager",)
+    named: tuple[runtime.Backend, ...] = ("eager", "onnx", "openvino", "int8")
+    return tuple(b for b in named if all(map(find_spec, runtime.NEEDS.get(b, ()))))
 
 
 def flops_of(world: World) -> int:

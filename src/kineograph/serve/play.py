@@ -81,7 +81,7 @@ def app(table: Table) -> FastAPI:
 
     @made.websocket("/play")
     async def play(socket: WebSocket, token: str | None = None) -> None:
-        at_home = _same_origin(socket)
+        at_home = same_origin(socket)
         if not table.admits(token) or not at_home or table.num_players >= MOST_PLAYERS:
             await socket.close(1008)
             return
@@ -101,7 +101,7 @@ def _admitted(table: Table, token: str | None) -> None:
         raise HTTPException(401, said, headers=SAFE)
 
 
-def _same_origin(socket: WebSocket) -> bool:
+def same_origin(socket: WebSocket) -> bool:
     """Other sites' pages may not play here; what is no browser says no origin."""
     origin = socket.headers.get("origin")
     return origin is None or origin.split("://")[-1] == socket.headers.get("host")
@@ -137,7 +137,7 @@ async def _played(table: Table, socket: WebSocket) -> None:
                 continue
             took, moment = await _next(dream, starts, wish)
             number += 1
-            if not await _sent(socket, _packed(number, took, moment)):
+            if not await sent(socket, _packed(number, took, moment)):
                 return
             due = max(due + 1 / wish.pace, time.perf_counter())  # what was missed stays missed
             await asyncio.sleep(due - time.perf_counter())
@@ -155,7 +155,7 @@ async def _next(dream: Dream, starts: list[Start], wish: Wish) -> tuple[float, M
     return time.perf_counter() - began, moment
 
 
-async def _sent(socket: WebSocket, packed: bytes) -> bool:
+async def sent(socket: WebSocket, packed: bytes) -> bool:
     """Whether the page was still there."""
     try:
         await socket.send_bytes(packed)
@@ -172,17 +172,17 @@ def _packed(number: int, seconds: float, moment: Moment) -> bytes:
 async def _listened(table: Table, socket: WebSocket, wish: Wish, moved: asyncio.Event) -> None:
     """Hears the page, until it is closed or says what no page of ours would."""
     while (message := await socket.receive())["type"] == "websocket.receive":
-        said = _read(message.get("text"))
+        said = read_said(message.get("text"))
         if said is None:
             await socket.close(1003)
             return
-        if _is_number(said.get("action"), 0, len(table.actions) - 1):
+        if is_number(said.get("action"), 0, len(table.actions) - 1):
             wish.action = int(said["action"])
-        if _is_number(said.get("seen"), 0, 2**32):
+        if is_number(said.get("seen"), 0, 2**32):
             wish.seen = max(wish.seen, int(said["seen"]))
-        if _is_number(said.get("pace"), *PACES):
+        if is_number(said.get("pace"), *PACES):
             wish.pace = float(said["pace"])
-        if _is_number(said.get("reset"), 0, 2**31):
+        if is_number(said.get("reset"), 0, 2**31):
             wish.seed = int(said["reset"])
         if isinstance(said.get("paused"), bool):
             wish.paused = said["paused"]
@@ -191,7 +191,7 @@ async def _listened(table: Table, socket: WebSocket, wish: Wish, moved: asyncio.
         moved.set()
 
 
-def _read(text: str | None) -> dict[str, Any] | None:
+def read_said(text: str | None) -> dict[str, Any] | None:
     """The object that a text holds; nothing for bytes, for too much and for anything else."""
     if text is None or len(text) > MOST_BYTES:
         return None
@@ -202,5 +202,5 @@ def _read(text: str | None) -> dict[str, Any] | None:
     return said if isinstance(said, dict) else None
 
 
-def _is_number(value: Any, least: int | float, most: int | float) -> bool:
+def is_number(value: Any, least: int | float, most: int | float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most

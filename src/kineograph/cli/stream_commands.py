@@ -1,0 +1,52 @@
+"""What may be asked of live video."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Live video in, enhanced, foretold or as it is, live out, without sound; Ctrl-C ends it."""
+
+    source: tyro.conf.Positional[str]
+    """A film, played at its own pace; - for yuv4mpeg from a pipe; camera:0 or /dev/video0; or an
+    rtsp, http, https, udp or srt address."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Where to write; - for yuv4mpeg into a pipe."""
+    show: bool = False
+    """Show it on a page on this machine's loopback, though there is an --out."""
+    denoise: float = 0.0
+    """Share of noise and compression to take away, 0 to 1. Looks up to 12 frames ahead."""
+    scale: int = 1
+    """2 or 4 times as many pixels a side. Looks up to 12 frames ahead."""
+    deflicker: float = 0.0
+    """Share of the flicker to take away, 0 to 1. Looks 15 frames ahead."""
+    colourise: float = 0.0
+    """Colours for grey video, 0 to 1."""
+    predict: float | None = None
+    """Show beside each frame what is foretold for so many seconds later."""
+    lines: int | None = None
+    """Bring higher frames to so many lines first: smaller frames are faster."""
+    late: Literal["drop", "wait"] | None = None
+    """When frames come faster than they can be worked on: drop the oldest, or let the source wait.
+    By default drop, and wait with --fast."""
+    most_late: float = 1.0
+    """With drop: how many seconds late a frame may be. What an answer looks ahead counts."""
+    seconds: float | None = None
+    """End after so long; by default at the source's end."""
+    fast: bool = False
+    """Read a film as fast as it goes, not at its own pace."""
+    loop: int = 1
+    """Play a film so many times."""
+    quality: str = "high"
+    """exact (lossless), high or small, for a file."""
+    model: str = "kineo-small"
+    """A shipped model's name, or a .safetensors file."""
+    port: int = 8772
+    """Of the page; 0 is any that is free."""
+    open: bool = True
+    """Open the browser; a film that is only shown begins when the page is there."""
+    debug: bool = False
