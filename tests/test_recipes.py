@@ -113,5 +113,6 @@ def test_a_run_learns_and_ships_its_mean_weights(tmp_path) -> None:
     path = recipes.ship(tmp_path / "run", "m", {"a": 1}, tmp_path, TINY_SHAPE)
     shipped = weights.load(str(path)).state_dict()
     for name, value in saved.ema.items():
-        assert torch.equal(shipped[name], value.half().float()), name
+        step = value.flatten(1).abs().amax() / 127 if value.ndim > 1 else value.new_zeros(())
+        assert torch.allclose(shipped[name], value, rtol=1e-3, atol=0.51 * float(step)), name
     assert weights.card(str(path)) == {"a": 1, "steps": 40}
