@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kineograph.cli import main
 from kineograph.data.episodes import Episodes, Windows
 from kineograph.data.loader import Batch
 from kineograph.models.critic import Critic, told_apart
@@ -153,3 +154,14 @@ def test_fullness_is_the_share_of_what_does_not_stand_there() -> None:
     frames[0, 1, :4] = 180
     frames[1] += 20  # light that flickers is no thing
     assert worlds.fullness(frames, plates) == pytest.approx(0.25)
+
+
+def test_a_name_that_is_taken_is_not_learned_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KINEOGRAPH_MODELS", str(tmp_path))
+    (tmp_path / "fire.safetensors").write_bytes(b"a person's own")
+    with pytest.raises(SystemExit):
+        main(["world", "learn", str(tmp_path), "--name", "fire"])
+    assert "already" in capsys.readouterr().err
+    assert (tmp_path / "fire.safetensors").read_bytes() == b"a person's own"

@@ -123,9 +123,11 @@ def learn(asked: WorldLearn, console: Console) -> None:
     from kineograph.train import machine, worlds
 
     machine.settle()
+    path, run = store.place(asked.name), store.run_folder(asked.name)
+    if path.exists() and not (run / worlds.FIRST_STAGE).exists():
+        raise ValueError(f"There is a model {asked.name!r} already: give another --name.")
     loaded = [recording.load(folder) for folder in asked.recordings]
     abouts = [json.loads(about.get("about", "{}")) for _, about in loaded]
-    run = store.run_folder(asked.name)
     how = worlds.Course(asked.minutes, seed=asked.seed, device=asked.device)
     learned = worlds.learn([played for played, _ in loaded], how, run)
     about = {
@@ -135,7 +137,6 @@ def learn(asked: WorldLearn, console: Console) -> None:
         "actions": abouts[0].get("actions", []),
         **learned.numbers,
     }
-    path = store.place(asked.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     weights.save(learned.world, path, about)
     for name, number in learned.numbers.items():

@@ -28,6 +28,7 @@ APART_LEVELS = 24
 HELD_OUT_SHARE, NUM_WATCHED = 0.2, 96
 NUM_STARTS, START_AT = 8, 80
 """Moments to play from, and how long after an episode's beginning they are at best."""
+FIRST_STAGE = "stage-1"
 KEPT = ("starts", "plates")
 STEPS = 10**6
 """More than any run takes: minutes end it."""
