@@ -102,6 +102,7 @@ def test_the_world_is_told(client: TestClient, table: Table) -> None:
         "actions": list(ACTIONS),
         "starts": 2,
         "pace": 240.0,
+        "beside": "",
     }
 
 

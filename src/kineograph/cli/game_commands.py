@@ -23,6 +23,9 @@ class Play:
     luck: float | None = None
     """How far what comes may be from the likeliest; 0 is no surprise. By default as the world's
     card says, or 1."""
+    beside: str | None = None
+    """A real game to run beside the dream, each with the same actions: what `kineo world record`
+    takes, a Gymnasium environment's id or procgen:NAME."""
     open: bool = True
     """Open the browser."""
     debug: bool = False

@@ -4,7 +4,7 @@ import json
 import socket
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -13,8 +13,10 @@ import uvicorn
 from rich.console import Console
 
 from kineograph import runtime
+from kineograph.answer.beside import check_fits
 from kineograph.answer.dream import Dream
 from kineograph.cli.game_commands import Play, WorldLearn, WorldRecord
+from kineograph.data import live
 from kineograph.models import weights
 from kineograph.runtime import Backend
 from kineograph.serve.play import PACES, Table, app
@@ -39,6 +41,8 @@ def play(asked: Play, console: Console) -> None:
         raise ValueError(f"A pace is {least:g} to {most:g} frames a second; got {asked.pace:g}.")
     backend = runtime.chosen(asked.backend)
     table = table_of(asked.world, backend, asked.luck, asked.pace)
+    if asked.beside is not None:
+        seat(table, asked.beside)
     with socket.create_server(("127.0.0.1", asked.port)) as listening:
         address = address_of(table, listening)
         console.print(f"{asked.world} by {backend}: {address}", highlight=False, soft_wrap=True)
@@ -72,6 +76,14 @@ def table_of(name: str, backend: Backend, luck: float | None = None, pace: float
     if not 0 <= luck <= MOST_LUCK:
         raise ValueError(f"Luck is 0 to {MOST_LUCK:g}; got {luck:g}.")
     return Table(world, name, actions, partial(Dream, world, backend, luck), pace=pace)
+
+
+def seat(table: Table, game: str) -> None:
+    """A real game beside the world. ValueError if it cannot be played, or is of another kind."""
+    shape = table.world.shape
+    table.beside, table.real = game, partial(live.opened, game, shape.width_px, shape.height_px)
+    with closing(table.real()) as real:
+        check_fits(real, shape, game)
 
 
 def server_of(table: Table) -> uvicorn.Server:

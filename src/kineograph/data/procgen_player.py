@@ -1,7 +1,8 @@
 """Plays a Procgen game, as a program of its own that writes what it saw to standard output.
 
 Procgen needs an older NumPy than Kineograph, so this runs under another interpreter: nothing of
-Kineograph may be imported here. Arguments: NAME NUM_FRAMES SIZE_PX SEED.
+Kineograph may be imported here. Arguments: NAME SIZE_PX SEED NUM_FRAMES, or --live in place of the
+last: then each byte of standard input is an action, until there are no more.
 """
 
 import os
@@ -109,13 +110,28 @@ def done(env: Any, action: int) -> tuple[float, bool]:
     return float(rewards[0]), bool(firsts[0])
 
 
+def lived(env: Any, size_px: int) -> Iterator[np.ndarray]:
+    """The first frame, then for each action that is read the frame that came of it."""
+    moment = np.zeros(1, moment_type(size_px))
+    moment["frame"] = shown(env, size_px)
+    yield moment
+    while read := sys.stdin.buffer.read(1):
+        moment["action"] = read[0]
+        moment["reward"], moment["end"] = done(env, read[0])
+        moment["frame"] = shown(env, size_px)
+        yield moment
+
+
 def main() -> None:
-    name, num_frames, size_px, seed = sys.argv[1], *map(int, sys.argv[2:5])
+    name, size_px, seed, how = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not come between the frames
+    env, live = opened(name, seed), how == "--live"
     with out:
-        for moment in played(opened(name, seed), num_frames, size_px, seed):
+        for moment in lived(env, size_px) if live else played(env, int(how), size_px, seed):
             out.write(moment.tobytes())
+            if live:
+                out.flush()
 
 
 if __name__ == "__main__":

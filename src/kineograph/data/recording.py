@@ -1,16 +1,12 @@
 """Games are played by chance and recorded: whole, exact to the byte, or not at all."""
 
-import re
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,18 +16,16 @@ from kineograph import video
 from kineograph.data import procgen_player
 from kineograph.data.clips import rng_for
 from kineograph.data.episodes import FILM, Episodes, described, load_numbers, save_numbers
+from kineograph.data.procgen import MOST_SEED, Running, is_procgen
 from kineograph.video.levels import frames_of, in_bytes
 
 MOST_FRAMES = 1_000_000
 MOST_BYTES = 8 * 2**30
 """A recording is learned from memory, so this is the most that its frames may take."""
 SIZES_PX = (16, 1024)
-MOST_SEED = 20_000
-"""Procgen's levels are numbered in 32 bits, and each seed has its own from 100,000 on."""
 MOST_ACTIONS = 1024
 HELD = (2, 10)
 USUAL_FPS = 15.0
-PROCGEN = "procgen:"
 
 
 @dataclass(frozen=True)
@@ -168,27 +162,30 @@ def filmed(player: Player, asked: Asked, path: Path, told: Callable[[], None]) -
 
 
 def opened(asked: Asked) -> AbstractContextManager[Player]:
-    if asked.game.startswith(PROCGEN):
-        return procgen_game(asked, asked.game.removeprefix(PROCGEN))
-    return gymnasium_game(asked)
+    return procgen_game(asked) if is_procgen(asked.game) else gymnasium_game(asked)
 
 
 @contextmanager
 def gymnasium_game(asked: Asked) -> Iterator[Player]:
     """A Gymnasium environment, played by actions that are drawn by chance and held."""
+    with environment(asked.game) as env:
+        count = num_actions(env.action_space, asked.game)
+        fps = float(env.metadata.get("render_fps") or USUAL_FPS)
+        yield Player(names_of(env, count), fps, moments_of(env, count, asked))
+
+
+@contextmanager
+def environment(game: str) -> Iterator[Any]:
+    """A Gymnasium environment that shows pictures. ValueError if it cannot be played."""
     try:
         import gymnasium
     except ImportError as error:
-        raise ValueError(
-            f"{asked.game} needs Gymnasium: pip install 'kineograph[games]'."
-        ) from error
+        raise ValueError(f"{game} needs Gymnasium: pip install 'kineograph[games]'.") from error
     try:
-        with closing(gymnasium.make(asked.game, render_mode="rgb_array")) as env:
-            count = num_actions(env.action_space, asked.game)
-            fps = float(env.metadata.get("render_fps") or USUAL_FPS)
-            yield Player(names_of(env, count), fps, moments_of(env, count, asked))
+        with closing(gymnasium.make(game, render_mode="rgb_array")) as env:
+            yield env
     except (gymnasium.error.Error, ImportError) as error:
-        raise ValueError(f"{asked.game} cannot be played: {error}") from error
+        raise ValueError(f"{game} cannot be played: {error}") from error
 
 
 def num_actions(space: Any, game: str) -> int:
@@ -214,7 +211,7 @@ def names_of(env: Any, count: int) -> tuple[str, ...]:
 def moments_of(env: Any, count: int, asked: Asked) -> Iterator[Moment]:
     env.reset(seed=asked.seed)
     for action in islice(held(rng_for(asked.seed, 0), count), asked.num_frames):
-        frame = sized(env.render(), asked)
+        frame = sized(env.render(), asked.game, asked.size_px)
         _, reward, terminated, truncated, _ = env.step(int(env.action_space.start) + action)
         end = bool(terminated or truncated)
         yield Moment(frame, action, float(reward), end)
@@ -229,47 +226,29 @@ def held(rng: np.random.Generator, count: int) -> Iterator[int]:
         yield from [action] * int(rng.integers(HELD[0], HELD[1] + 1))
 
 
-def sized(picture: Any, asked: Asked) -> UInt8[np.ndarray, "h w 3"]:
-    """A copy of what a game shows, in the size that is asked for."""
-    shape, kind = getattr(picture, "shape", ()), getattr(picture, "dtype", type(picture))
-    if len(shape) != 3 or shape[2] != 3 or kind != np.uint8:
-        raise ValueError(f"{asked.game} shows {kind} of {shape}, not RGB pictures of bytes.")
-    how = cv2.INTER_LINEAR if min(shape[:2]) < asked.size_px else cv2.INTER_AREA
-    size = (asked.size_px, asked.size_px)
+def sized(picture: Any, game: str, size_px: int) -> UInt8[np.ndarray, "h w 3"]:
+    """A copy of what a game shows, as a square of that size."""
+    check_picture(picture, game)
+    how = cv2.INTER_LINEAR if min(picture.shape[:2]) < size_px else cv2.INTER_AREA
+    size = (size_px, size_px)
     return np.asarray(cv2.resize(np.ascontiguousarray(picture), size, interpolation=how))
 
 
+def check_picture(picture: Any, game: str) -> None:
+    shape, kind = getattr(picture, "shape", ()), getattr(picture, "dtype", type(picture))
+    if len(shape) != 3 or shape[2] != 3 or kind != np.uint8:
+        raise ValueError(f"{game} shows {kind} of {shape}, not RGB pictures of bytes.")
+
+
 @contextmanager
-def procgen_game(asked: Asked, name: str) -> Iterator[Player]:
-    """A Procgen game, played by `procgen_player` under an interpreter that Procgen can live in."""
-    if not re.fullmatch("[a-z]{3,20}", name):
-        raise ValueError(f"A game of Procgen is named as in procgen:bigfish; got {asked.game!r}.")
-    python = Path(sys.prefix) / "games" / "bin" / "python"
-    if not python.is_file():
-        raise ValueError(f"{asked.game} needs Procgen: run `make .venv/.games` first.")
-    # -I: neither this folder's modules nor the caller's settings may take the place of its own.
-    command = [str(python), "-I", str(Path(procgen_player.__file__)), name]
-    command += [str(number) for number in (asked.num_frames, asked.size_px, asked.seed)]
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process,
-    ):
-        try:
-            yield Player(procgen_player.ACTIONS, USUAL_FPS, received(process, said, asked))
-        finally:
-            process.kill()
+def procgen_game(asked: Asked) -> Iterator[Player]:
+    """A Procgen game, played by `procgen_player`."""
+    with closing(Running(asked.game, asked.size_px, asked.seed, asked.num_frames)) as running:
+        yield Player(procgen_player.ACTIONS, USUAL_FPS, received(running, asked.num_frames))
 
 
-def received(process: subprocess.Popen[bytes], said: IO[bytes], asked: Asked) -> Iterator[Moment]:
+def received(running: Running, num_frames: int) -> Iterator[Moment]:
     """What the player writes. ValueError with the last that it said if it breaks off."""
-    assert process.stdout is not None
-    kind = procgen_player.moment_type(asked.size_px)
-    for _ in range(asked.num_frames):
-        read = process.stdout.read(kind.itemsize)
-        if len(read) < kind.itemsize:
-            process.wait()
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            raise ValueError(f"{asked.game} cannot be played: {lines[-1]}")
-        one = np.frombuffer(read, kind)[0]
+    for _ in range(num_frames):
+        one = running.moment()
         yield Moment(one["frame"], int(one["action"]), float(one["reward"]), bool(one["end"]))

@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from jaxtyping import UInt8
 
-from kineograph.answer.dream import Dream, Moment, Start, seeded, starts_of
+from kineograph.answer.beside import Beside, Real
+from kineograph.answer.dream import Dream, Moment, seeded, starts_of
+from kineograph.data.live import Live
 from kineograph.models.world import World
 
 MOST_PLAYERS, MOST_BYTES, MOST_UNSEEN = 4, 512, 2
@@ -26,6 +29,11 @@ PACES = (1.0, 240.0)
 PACE = 15.0
 HEADER = struct.Struct("<Ifff")
 """Frame number, milliseconds it took, reward, chance of the end; then the frame's RGB bytes."""
+REAL = struct.Struct("<fff")
+"""Beside a real game, between the header and the dreamed frame: the real reward, whether it has
+ended, PSNR in dB; then the real frame's RGB bytes."""
+MOST_REASON = 120
+"""A WebSocket says in up to 123 bytes why it is closed."""
 SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; "
@@ -38,7 +46,10 @@ SAFE = {
 
 @dataclass(eq=False)
 class Table:
-    """One world, and who plays it. heard: what pages say of their own clocks, for the bench."""
+    """One world, and who plays it. heard: what pages say of their own clocks, for the bench.
+
+    beside: the real game's name; real: what opens it, where there is one.
+    """
 
     world: World
     name: str
@@ -46,11 +57,18 @@ class Table:
     make: Callable[[], Dream]
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     pace: float = PACE
+    beside: str = ""
+    real: Callable[[], Live] | None = None
     num_players: int = 0
     heard: list[dict[str, Any]] = field(default_factory=list)
 
     def admits(self, token: str | None) -> bool:
         return token is not None and hmac.compare_digest(token.encode(), self.token.encode())
+
+    @property
+    def idle(self) -> int:
+        """The action that is taken where none is asked for."""
+        return self.actions.index("none") if "none" in self.actions else 0
 
 
 @dataclass(eq=False)
@@ -116,43 +134,74 @@ def _told(table: Table) -> dict[str, Any]:
         "actions": list(table.actions),
         "starts": shape.num_starts,
         "pace": table.pace,
+        "beside": table.beside,
     }
 
 
-async def _played(table: Table, socket: WebSocket) -> None:
-    """The game of one page, until it is closed."""
-    dream = await asyncio.to_thread(table.make)
+class Game(NamedTuple):
+    """What one page plays. A seed or an action gives what is dreamed, and what is real beside."""
+
+    begin: Callable[[int], tuple[Moment, Real | None]]
+    step: Callable[[int], tuple[Moment, Real | None]]
+    close: Callable[[], None]
+
+
+def _game(table: Table) -> Game:
+    dream = table.make()
+    if table.real is not None:
+        both = Beside(dream, table.real(), table.idle)
+        return Game(both.begin, both.step, both.close)
     starts = starts_of(table.world.starts, table.world.plates)
-    idle = table.actions.index("none") if "none" in table.actions else 0
-    wish, moved = Wish(idle, table.pace), asyncio.Event()
+
+    def begin(seed: int) -> tuple[Moment, None]:
+        return Moment(dream.begin(seeded(starts, seed), seed), 0.0, 0.0), None
+
+    return Game(begin, lambda action: (dream.step(action), None), lambda: None)
+
+
+async def _played(table: Table, socket: WebSocket) -> None:
+    """The game of one page, until it is closed; a real game that breaks off closes it."""
+    game = await asyncio.to_thread(_game, table)
+    wish, moved = Wish(table.idle, table.pace), asyncio.Event()
     listening = asyncio.create_task(_listened(table, socket, wish, moved))
     listening.add_done_callback(lambda _: moved.set())
-    number, due = 0, time.perf_counter()
     try:
-        while not listening.done():
-            if wish.seed is None and (wish.paused or number - wish.seen >= MOST_UNSEEN):
-                moved.clear()
-                await moved.wait()
-                due = max(due, time.perf_counter())
-                continue
-            took, moment = await _next(dream, starts, wish)
-            number += 1
-            if not await sent(socket, _packed(number, took, moment)):
-                return
-            due = max(due + 1 / wish.pace, time.perf_counter())  # what was missed stays missed
-            await asyncio.sleep(due - time.perf_counter())
+        await _shown(game, socket, wish, moved, listening)
+    except ValueError as error:
+        reason = str(error).encode()[:MOST_REASON].decode(errors="ignore")
+        await socket.close(1011, reason)
     finally:
         listening.cancel()
+        game.close()
 
 
-async def _next(dream: Dream, starts: list[Start], wish: Wish) -> tuple[float, Moment]:
-    """What is shown next, and the seconds it took: a start, which takes 0, or a frame."""
+async def _shown(
+    game: Game, socket: WebSocket, wish: Wish, moved: asyncio.Event, listening: asyncio.Task[None]
+) -> None:
+    """Sends frame after frame, as long as the page is heard."""
+    number, due = 0, time.perf_counter()
+    while not listening.done():
+        if wish.seed is None and (wish.paused or number - wish.seen >= MOST_UNSEEN):
+            moved.clear()
+            await moved.wait()
+            due = max(due, time.perf_counter())
+            continue
+        took, moment, real = await _next(game, wish)
+        number += 1
+        if not await sent(socket, _packed(number, took, moment, real)):
+            return
+        due = max(due + 1 / wish.pace, time.perf_counter())  # what was missed stays missed
+        await asyncio.sleep(due - time.perf_counter())
+
+
+async def _next(game: Game, wish: Wish) -> tuple[float, Moment, Real | None]:
+    """The seconds it took, and what is shown next: a start, which takes 0, or a frame."""
     if wish.seed is not None:
         seed, wish.seed = wish.seed, None
-        return 0.0, Moment(dream.begin(seeded(starts, seed), seed), 0.0, 0.0)
+        return 0.0, *await asyncio.to_thread(game.begin, seed)
     began = time.perf_counter()
-    moment = await asyncio.to_thread(dream.step, wish.action)
-    return time.perf_counter() - began, moment
+    moment, real = await asyncio.to_thread(game.step, wish.action)
+    return time.perf_counter() - began, moment, real
 
 
 async def sent(socket: WebSocket, packed: bytes) -> bool:
@@ -164,9 +213,15 @@ async def sent(socket: WebSocket, packed: bytes) -> bool:
     return True
 
 
-def _packed(number: int, seconds: float, moment: Moment) -> bytes:
+def _packed(number: int, seconds: float, moment: Moment, real: Real | None) -> bytes:
     head = HEADER.pack(number, 1000 * seconds, moment.reward, moment.end)
-    return head + np.ascontiguousarray(np.moveaxis(moment.frame, 0, -1)).tobytes()
+    if real is not None:
+        head += REAL.pack(real.reward, real.ended, real.psnr) + _rgb(real.frame)
+    return head + _rgb(moment.frame)
+
+
+def _rgb(frame: UInt8[np.ndarray, "3 h w"]) -> bytes:
+    return np.ascontiguousarray(np.moveaxis(frame, 0, -1)).tobytes()
 
 
 async def _listened(table: Table, socket: WebSocket, wish: Wish, moved: asyncio.Event) -> None:
