@@ -10,6 +10,7 @@ import secrets
 import struct
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -167,9 +168,11 @@ async def _played(table: Table, socket: WebSocket) -> None:
     listening.add_done_callback(lambda _: moved.set())
     try:
         await _shown(game, socket, wish, moved, listening)
+        await asyncio.wait({listening}, timeout=1)  # it may be closing the socket just now
     except ValueError as error:
         reason = str(error).encode()[:MOST_REASON].decode(errors="ignore")
-        await socket.close(1011, reason)
+        with suppress(WebSocketDisconnect, RuntimeError):  # as in `sent`
+            await socket.close(1011, reason)
     finally:
         listening.cancel()
         game.close()
