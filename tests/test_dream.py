@@ -21,7 +21,7 @@ def dreamed(
 ) -> list[Moment]:
     """What comes of the actions."""
     dream = Dream(world, backend)
-    dream.begin(seeded(starts_of(world.starts, world.plates), seed), seed)
+    dream.begin(seeded(starts_of(world), seed), seed)
     return [dream.step(action) for action in actions]
 
 
@@ -52,7 +52,7 @@ def test_seed_and_actions_both_decide() -> None:
 def test_without_luck_no_seed_is_asked() -> None:
     world = tiny_world()
     dream = Dream(world, "eager", luck=0.0)
-    start = starts_of(world.starts, world.plates)[0]
+    start = starts_of(world)[0]
     found = []
     for seed in (1, 2):
         dream.begin(start, seed)
@@ -64,7 +64,7 @@ def test_a_dream_begins_with_the_last_frame_of_its_start_and_leaves_the_start_al
     world = tiny_world()
     kept = world.starts.clone()
     dream = Dream(world, "eager")
-    for n, start in enumerate(starts_of(world.starts, world.plates)):
+    for n, start in enumerate(starts_of(world)):
         assert (dream.begin(start) == kept[n, -1].numpy()).all()
         dream.step(0)
     assert torch.equal(world.starts, kept)
@@ -74,7 +74,7 @@ def test_a_dream_begins_with_the_last_frame_of_its_start_and_leaves_the_start_al
 def test_openvino_answers_as_eager_does() -> None:
     world = tiny_world()
     dreams = Dream(world, "eager"), Dream(world, "openvino")
-    start = starts_of(world.starts, world.plates)[0]
+    start = starts_of(world)[0]
     for dream in dreams:
         dream.begin(start, seed=3)
     for action in ACTIONS:

@@ -12,7 +12,8 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from kineograph.answer.dream import Dream, seeded, starts_of
-from kineograph.serve.play import HEADER, MOST_BYTES, MOST_PLAYERS, MOST_UNSEEN, SAFE, Table, app
+from kineograph.serve.doors import MOST_BYTES, SAFE
+from kineograph.serve.play import HEADER, MOST_PLAYERS, MOST_UNSEEN, Table, app
 from tiny_world import tiny_world
 
 with warnings.catch_warnings():  # of httpx, whose successor Starlette would rather have
@@ -156,7 +157,7 @@ def test_a_seed_and_actions_are_the_game_that_the_world_dreams(
     client: TestClient, table: Table
 ) -> None:
     dream = Dream(table.world, "eager")
-    truth = dream.begin(seeded(starts_of(table.world.starts, table.world.plates), 7), 7)
+    truth = dream.begin(seeded(starts_of(table.world), 7), 7)
     with played(client, table) as session:
         for _ in range(MOST_UNSEEN):
             number = shown(session, table).number
@@ -175,7 +176,7 @@ def test_a_seed_and_actions_are_the_game_that_the_world_dreams(
 
 def test_unasked_the_fish_does_nothing(client: TestClient, table: Table) -> None:
     dream = Dream(table.world, "eager")
-    dream.begin(starts_of(table.world.starts, table.world.plates)[0], 0)
+    dream.begin(starts_of(table.world)[0], 0)
     with played(client, table) as session:
         shown(session, table)
         assert (shown(session, table).frame == dream.step(ACTIONS.index("none")).frame).all()
@@ -233,7 +234,7 @@ def test_who_says_what_no_page_says_is_hung_up_on(
 )
 def test_wishes_that_cannot_be_are_not_heard(client: TestClient, table: Table, said: str) -> None:
     dream = Dream(table.world, "eager")
-    dream.begin(starts_of(table.world.starts, table.world.plates)[0], 0)
+    dream.begin(starts_of(table.world)[0], 0)
     with played(client, table) as session:
         session.send_text(said)
         shown(session, table)

@@ -17,7 +17,7 @@ def dream() -> Dream:
 @pytest.fixture(scope="module")
 def starts() -> list[Start]:
     world = weights.load_world()
-    return starts_of(world.starts, world.plates)
+    return starts_of(world)
 
 
 def fish(dream: Dream) -> np.ndarray | None:

@@ -24,7 +24,7 @@ from kineograph.answer.live import Filed, Given, Made, Policy, Tally, Times, Wai
 from kineograph.cli import main
 from kineograph.cli.stream_commands import Stream
 from kineograph.cli.streams import stream
-from kineograph.serve.play import SAFE
+from kineograph.serve.doors import SAFE
 from kineograph.serve.stream import HEADER, MOST_UNSEEN, MOST_VIEWERS, Screen, app
 from kineograph.video.live import open_live
 

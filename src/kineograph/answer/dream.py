@@ -75,9 +75,9 @@ class Dream:
         return Moment(frame[0], float(reward[0]), float(end[0]))
 
 
-def starts_of(past: UInt8[Tensor, "s p 3 h w"], plates: UInt8[Tensor, "s 3 h w"]) -> list[Start]:
-    """Those that a world's file holds, one by one."""
-    return [Start(p, plate) for p, plate in zip(past.unbind(0), plates.unbind(0), strict=True)]
+def starts_of(world: World) -> list[Start]:
+    """Those that a world keeps, one by one."""
+    return [Start(past, plate) for past, plate in zip(world.starts, world.plates, strict=True)]
 
 
 def seeded(starts: list[Start], seed: int) -> Start:
@@ -92,7 +92,7 @@ def questions(
 
     Each `every`th question is kept. ValueError for a world that has no starts.
     """
-    starts = starts_of(world.starts, world.plates)
+    starts = starts_of(world)
     if not starts:
         raise ValueError("This world keeps no moments to begin at: learn it again.")
     dream, rng = Dream(world, luck=luck), np.random.default_rng(seed)

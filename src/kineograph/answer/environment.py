@@ -40,7 +40,7 @@ class DreamedGame(gymnasium.Env[np.ndarray, np.int64]):
         if not learned.shape.num_starts:
             raise ValueError(f"{world} keeps no moments to begin at: learn it again.")
         self.dream, self.render_mode = Dream(learned, backend, luck), render_mode
-        self.starts = starts_of(learned.starts, learned.plates)
+        self.starts = starts_of(learned)
         shape = (learned.shape.height_px, learned.shape.width_px, 3)
         self.action_space = spaces.Discrete(learned.shape.num_actions)
         self.observation_space = spaces.Box(0, 255, shape, np.uint8)

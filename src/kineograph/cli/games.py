@@ -1,20 +1,17 @@
 """The verbs about worlds: games recorded, learned and played."""
 
-import json
-import socket
 import webbrowser
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from threading import Thread
 from typing import Any
 
-import uvicorn
 from rich.console import Console
 
 from kineograph import runtime
 from kineograph.answer.beside import check_fits
 from kineograph.answer.dream import Dream
+from kineograph.cli import pages
 from kineograph.cli.game_commands import Play, WorldLearn, WorldRecord
 from kineograph.data import live
 from kineograph.models import weights
@@ -43,13 +40,13 @@ def play(asked: Play, console: Console) -> None:
     table = table_of(asked.world, backend, asked.luck, asked.pace)
     if asked.beside is not None:
         seat(table, asked.beside)
-    with socket.create_server(("127.0.0.1", asked.port)) as listening:
-        address = address_of(table, listening)
+    with pages.loopback(asked.port) as listening:
+        address = pages.address_of(listening, table.token)
         console.print(f"{asked.world} by {backend}: {address}", highlight=False, soft_wrap=True)
         console.print("Ctrl-C ends it.")
         if asked.open:
             webbrowser.open(address)
-        server_of(table).run(sockets=[listening])
+        pages.server_of(app(table)).run(sockets=[listening])
 
 
 @contextmanager
@@ -57,15 +54,11 @@ def serving(backend: Backend) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """The shipped world's page, served by a thread while this is entered: where, and what its
     pages say of their own clocks."""
     table = table_of(weights.SHIPPED_WORLD, backend)
-    server = server_of(table)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        try:
-            yield address_of(table, listening), table.heard
-        finally:
-            server.should_exit = True
-            thread.join()
+    with (
+        pages.loopback(0) as listening,
+        pages.running(pages.server_of(app(table)), listening),
+    ):
+        yield pages.address_of(listening, table.token), table.heard
 
 
 def table_of(name: str, backend: Backend, luck: float | None = None, pace: float = 15.0) -> Table:
@@ -84,16 +77,6 @@ def seat(table: Table, game: str) -> None:
     table.beside, table.real = game, partial(live.opened, game, shape.width_px, shape.height_px)
     with closing(table.real()) as real:
         check_fits(real, shape, game)
-
-
-def server_of(table: Table) -> uvicorn.Server:
-    """What serves it."""
-    return uvicorn.Server(uvicorn.Config(app(table), log_level="warning", ws_max_size=4096))
-
-
-def address_of(table: Table, listening: socket.socket) -> str:
-    """What a browser must open."""
-    return f"http://127.0.0.1:{listening.getsockname()[1]}/?token={table.token}"
 
 
 def luck_of(card: dict[str, Any]) -> float:
@@ -131,22 +114,23 @@ def record(asked: WorldRecord, console: Console) -> None:
 def learn(asked: WorldLearn, console: Console) -> None:
     """Learns a world under a name; stopped, it keeps what it has and goes on when asked again."""
     from kineograph.data import recording
+    from kineograph.data.episodes import told
     from kineograph.models import store
     from kineograph.train import machine, worlds
 
     machine.settle()
     path, run = store.place(asked.name), store.run_folder(asked.name)
-    if path.exists() and not (run / worlds.FIRST_STAGE).exists():
+    if path.exists() and not worlds.stage_folder(run, 0).exists():
         raise ValueError(f"There is a model {asked.name!r} already: give another --name.")
     loaded = [recording.load(folder) for folder in asked.recordings]
-    abouts = [json.loads(about.get("about", "{}")) for _, about in loaded]
+    game = told(loaded[0][1])
     how = worlds.Course(asked.minutes, seed=asked.seed, device=asked.device)
     learned = worlds.learn([played for played, _ in loaded], how, run)
     about = {
         "name": asked.name,
         "recipe": "kineo world learn",
-        "game": abouts[0].get("game", ""),
-        "actions": abouts[0].get("actions", []),
+        "game": game.get("game", ""),
+        "actions": game.get("actions", []),
         **learned.numbers,
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """The verb about live video: from a source, through a task, to a file, a pipe or a page."""
 
 import signal
-import socket
 import time
 import webbrowser
 from collections.abc import Callable, Generator, Iterator
@@ -12,13 +11,13 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-import uvicorn
 from rich.console import Console
 from torch import Tensor
 
 from kineograph import tasks, video
 from kineograph.answer import Frame, Sampling
 from kineograph.answer.live import Figures, Filed, Made, Make, Policy, Tally, beside, run
+from kineograph.cli import pages
 from kineograph.cli.films import recipe_of
 from kineograph.cli.stream_commands import Stream
 from kineograph.models import weights
@@ -192,14 +191,9 @@ def interrupted(stop: Event) -> Iterator[None]:
 @contextmanager
 def served(screen: Screen, port: int, is_opened: bool, console: Console) -> Iterator[str]:
     """The page on loopback, served by a thread while this is entered: its address."""
-    config = uvicorn.Config(
-        app(screen), log_level="warning", ws_max_size=4096, timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}/?token={screen.token}"
-        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
+    server = pages.server_of(app(screen), goodbye_seconds=1)
+    with pages.loopback(port) as listening, pages.running(server, listening):
+        address = pages.address_of(listening, screen.token)
         console.print(f"{screen.doing}: {address}", highlight=False, soft_wrap=True)
         if is_opened:
             webbrowser.open(address)
@@ -210,8 +204,6 @@ def served(screen: Screen, port: int, is_opened: bool, console: Console) -> Iter
             until = time.perf_counter() + GOODBYE_SECONDS
             while screen.num_viewers and time.perf_counter() < until:
                 time.sleep(0.02)  # so that pages hear of the end
-            server.should_exit = True
-            thread.join()
 
 
 @contextmanager

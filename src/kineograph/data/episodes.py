@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from kineograph.data.clips import rng_for
-from kineograph.data.loader import Arrays, Batch, as_batch, counted, prefetched
+from kineograph.data.loader import Arrays, Batch, handed_out
 
 FILM, NUMBERS = "frames.mkv", "played.safetensors"
 MOST_ACTIONS = 1024
@@ -137,9 +138,7 @@ class Windows:
         return [span for span in self.played.spans() if span[1] - span[0] >= long]
 
     def __call__(self, position: int = 0) -> Generator[Batch, None, None]:
-        if self.num_workers == 0:
-            return (as_batch(self.arrays(n)) for n in counted(position))
-        return prefetched(self, position)
+        return handed_out(self, position)
 
     def arrays(self, position: int) -> Arrays:
         """One batch as arrays."""
@@ -197,3 +196,8 @@ def window(played: Episodes, at: int, stop: int, shape: Windows) -> Arrays:
 def described(about: dict[str, object]) -> dict[str, str]:
     """What a recording says of itself, as its file holds it."""
     return {"about": json.dumps(about)}
+
+
+def told(about: dict[str, str]) -> dict[str, Any]:
+    """The same, read back; nothing where it says nothing."""
+    return json.loads(about.get("about", "{}"))

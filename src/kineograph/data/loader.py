@@ -66,9 +66,7 @@ class Batches:
     kept: dict[int, Arrays] = field(default_factory=dict, repr=False)
 
     def __call__(self, position: int = 0) -> Generator[Batch, None, None]:
-        if self.num_workers == 0:
-            return (as_batch(self.arrays(n)) for n in counted(position))
-        return prefetched(self, position)
+        return handed_out(self, position)
 
     def arrays(self, position: int) -> Arrays:
         """One batch as arrays."""
@@ -134,6 +132,13 @@ class Numbered(Protocol):
     def arrays(self, position: int) -> Arrays:
         """One batch as arrays."""
         ...
+
+
+def handed_out(batches: Numbered, position: int) -> Generator[Batch, None, None]:
+    """Batches from that position on, without end."""
+    if batches.num_workers == 0:
+        return (as_batch(batches.arrays(n)) for n in counted(position))
+    return prefetched(batches, position)
 
 
 def prefetched(batches: Numbered, position: int) -> Generator[Batch, None, None]:

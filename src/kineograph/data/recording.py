@@ -15,7 +15,14 @@ from jaxtyping import UInt8
 from kineograph import video
 from kineograph.data import procgen_player
 from kineograph.data.clips import rng_for
-from kineograph.data.episodes import FILM, Episodes, described, load_numbers, save_numbers
+from kineograph.data.episodes import (
+    FILM,
+    MOST_ACTIONS,
+    Episodes,
+    described,
+    load_numbers,
+    save_numbers,
+)
 from kineograph.data.procgen import MOST_SEED, Running, is_procgen
 from kineograph.video.levels import frames_of, in_bytes
 
@@ -23,7 +30,6 @@ MOST_FRAMES = 1_000_000
 MOST_BYTES = 8 * 2**30
 """A recording is learned from memory, so this is the most that its frames may take."""
 SIZES_PX = (16, 1024)
-MOST_ACTIONS = 1024
 HELD = (2, 10)
 USUAL_FPS = 15.0
 

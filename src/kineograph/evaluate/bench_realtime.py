@@ -128,7 +128,7 @@ def convolution_rate() -> float:
 def timed_alone(world: World, backend: runtime.Backend, seconds: float) -> Timed:
     """The world with nobody looking, as fast as it can; another action every frame."""
     dream = Dream(world, backend)
-    dream.begin(seeded(starts_of(world.starts, world.plates), 0))
+    dream.begin(seeded(starts_of(world), 0))
     taken: list[float] = []
     for n in range(NUM_WARM):
         dream.step(n % world.shape.num_actions)

@@ -4,28 +4,36 @@ At most two frames are under way at once, so what is seen is never older than th
 """
 
 import asyncio
-import hmac
-import json
-import secrets
 import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
-from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse, Response
 from jaxtyping import UInt8
 
 from kineograph.answer.beside import Beside, Real
 from kineograph.answer.dream import Dream, Moment, seeded, starts_of
 from kineograph.data.live import Live
 from kineograph.models.world import World
+from kineograph.serve.doors import (
+    SAFE,
+    admits,
+    bare_app,
+    check_admitted,
+    is_number,
+    new_token,
+    page_of,
+    read_said,
+    same_origin,
+    sent,
+)
 
-MOST_PLAYERS, MOST_BYTES, MOST_UNSEEN = 4, 512, 2
+MOST_PLAYERS, MOST_CLOCKS, MOST_UNSEEN = 4, 512, 2
 PACES = (1.0, 240.0)
 PACE = 15.0
 HEADER = struct.Struct("<Ifff")
@@ -35,14 +43,6 @@ REAL = struct.Struct("<fff")
 ended, PSNR in dB; then the real frame's RGB bytes."""
 MOST_REASON = 120
 """A WebSocket says in up to 123 bytes why it is closed."""
-SAFE = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 
 @dataclass(eq=False)
@@ -56,15 +56,12 @@ class Table:
     name: str
     actions: Sequence[str]
     make: Callable[[], Dream]
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    token: str = field(default_factory=new_token)
     pace: float = PACE
     beside: str = ""
     real: Callable[[], Live] | None = None
     num_players: int = 0
     heard: list[dict[str, Any]] = field(default_factory=list)
-
-    def admits(self, token: str | None) -> bool:
-        return token is not None and hmac.compare_digest(token.encode(), self.token.encode())
 
     @property
     def idle(self) -> int:
@@ -85,23 +82,22 @@ class Wish:
 
 def app(table: Table) -> FastAPI:
     """The page, what it needs to know, and the game."""
-    made = FastAPI(title="kineo play", docs_url=None, redoc_url=None, openapi_url=None)
+    made = bare_app("play")
 
     @made.get("/")
     def page(token: str | None = None) -> Response:
-        _admitted(table, token)
-        text = (files("kineograph") / "serve" / "pages" / "play.html").read_text("utf-8")
-        return HTMLResponse(text, headers=SAFE)
+        check_admitted(table.token, token, "play")
+        return page_of("play")
 
     @made.get("/world")
     def world(token: str | None = None) -> Response:
-        _admitted(table, token)
+        check_admitted(table.token, token, "play")
         return JSONResponse(_told(table), headers=SAFE)
 
     @made.websocket("/play")
     async def play(socket: WebSocket, token: str | None = None) -> None:
         at_home = same_origin(socket)
-        if not table.admits(token) or not at_home or table.num_players >= MOST_PLAYERS:
+        if not admits(table.token, token) or not at_home or table.num_players >= MOST_PLAYERS:
             await socket.close(1008)
             return
         table.num_players += 1
@@ -112,18 +108,6 @@ def app(table: Table) -> FastAPI:
             table.num_players -= 1
 
     return made
-
-
-def _admitted(table: Table, token: str | None) -> None:
-    if not table.admits(token):
-        said = "Open the address that `kineo play` printed: it has the token."
-        raise HTTPException(401, said, headers=SAFE)
-
-
-def same_origin(socket: WebSocket) -> bool:
-    """Other sites' pages may not play here; what is no browser says no origin."""
-    origin = socket.headers.get("origin")
-    return origin is None or origin.split("://")[-1] == socket.headers.get("host")
 
 
 def _told(table: Table) -> dict[str, Any]:
@@ -152,7 +136,7 @@ def _game(table: Table) -> Game:
     if table.real is not None:
         both = Beside(dream, table.real(), table.idle)
         return Game(both.begin, both.step, both.close)
-    starts = starts_of(table.world.starts, table.world.plates)
+    starts = starts_of(table.world)
 
     def begin(seed: int) -> tuple[Moment, None]:
         return Moment(dream.begin(seeded(starts, seed), seed), 0.0, 0.0), None
@@ -207,15 +191,6 @@ async def _next(game: Game, wish: Wish) -> tuple[float, Moment, Real | None]:
     return time.perf_counter() - began, moment, real
 
 
-async def sent(socket: WebSocket, packed: bytes) -> bool:
-    """Whether the page was still there."""
-    try:
-        await socket.send_bytes(packed)
-    except (WebSocketDisconnect, RuntimeError):  # the second where we closed it ourselves
-        return False
-    return True
-
-
 def _packed(number: int, seconds: float, moment: Moment, real: Real | None) -> bytes:
     head = HEADER.pack(number, 1000 * seconds, moment.reward, moment.end)
     if real is not None:
@@ -244,21 +219,6 @@ async def _listened(table: Table, socket: WebSocket, wish: Wish, moved: asyncio.
             wish.seed = int(said["reset"])
         if isinstance(said.get("paused"), bool):
             wish.paused = said["paused"]
-        if isinstance(said.get("clock"), dict) and len(table.heard) < MOST_BYTES:
+        if isinstance(said.get("clock"), dict) and len(table.heard) < MOST_CLOCKS:
             table.heard.append(said["clock"])
         moved.set()
-
-
-def read_said(text: str | None) -> dict[str, Any] | None:
-    """The object that a text holds; nothing for bytes, for too much and for anything else."""
-    if text is None or len(text) > MOST_BYTES:
-        return None
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return said if isinstance(said, dict) else None
-
-
-def is_number(value: Any, least: int | float, most: int | float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most

@@ -5,25 +5,33 @@ older, so what is seen is never older than that.
 """
 
 import asyncio
-import hmac
-import secrets
 import struct
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from importlib.resources import files
 from threading import Event, Lock
 from typing import Any
 
 import cv2
 import numpy as np
-from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse, Response
 
 from kineograph.answer.live import Figures, Made, part
 from kineograph.answer.restoring import picture_of
-from kineograph.serve.play import SAFE, is_number, read_said, same_origin, sent
+from kineograph.serve.doors import (
+    SAFE,
+    admits,
+    bare_app,
+    check_admitted,
+    is_number,
+    new_token,
+    page_of,
+    read_said,
+    same_origin,
+    sent,
+)
 from kineograph.video import VideoInfo, rgb_frame
 from kineograph.video.info import is_standard
 
@@ -45,7 +53,7 @@ class Screen:
     height: int
     doing: str
     figures: Callable[[], Figures]
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    token: str = field(default_factory=new_token)
     opened: Event = field(default_factory=Event)
     """Set when the first page has come."""
     num_viewers: int = 0
@@ -54,10 +62,6 @@ class Screen:
     _jpeg: tuple[int, bytes] = (-1, b"")
     _lock: Lock = field(default_factory=Lock)
     _wakers: list[Callable[[], None]] = field(default_factory=list)
-
-    def admits(self, token: str | None) -> bool:
-        """Whether a page has the address that was printed."""
-        return token is not None and hmac.compare_digest(token.encode(), self.token.encode())
 
     def put(self, made: Made) -> None:
         """Show this frame from now on."""
@@ -108,17 +112,16 @@ def packed(made: Made, info: VideoInfo) -> bytes:
 
 def app(screen: Screen) -> FastAPI:
     """The page, what it needs to know, and the stream."""
-    made = FastAPI(title="kineo stream", docs_url=None, redoc_url=None, openapi_url=None)
+    made = bare_app("stream")
 
     @made.get("/")
     def page(token: str | None = None) -> Response:
-        _admitted(screen, token)
-        text = (files("kineograph") / "serve" / "pages" / "stream.html").read_text("utf-8")
-        return HTMLResponse(text, headers=SAFE)
+        check_admitted(screen.token, token, "stream")
+        return page_of("stream")
 
     @made.get("/about")
     def about(token: str | None = None) -> Response:
-        _admitted(screen, token)
+        check_admitted(screen.token, token, "stream")
         told = {"doing": screen.doing, "width": screen.width, "height": screen.height}
         told |= {
             "name": "standard input" if is_standard(screen.info.path) else screen.info.path.name,
@@ -129,7 +132,7 @@ def app(screen: Screen) -> FastAPI:
     @made.websocket("/watch")
     async def watch(socket: WebSocket, token: str | None = None) -> None:
         is_full = screen.num_viewers >= MOST_VIEWERS
-        if not screen.admits(token) or not same_origin(socket) or is_full:
+        if not admits(screen.token, token) or not same_origin(socket) or is_full:
             await socket.close(1008)
             return
         screen.num_viewers += 1
@@ -141,12 +144,6 @@ def app(screen: Screen) -> FastAPI:
             screen.num_viewers -= 1
 
     return made
-
-
-def _admitted(screen: Screen, token: str | None) -> None:
-    if not screen.admits(token):
-        said = "Open the address that `kineo stream` printed: it has the token."
-        raise HTTPException(401, said, headers=SAFE)
 
 
 @dataclass(eq=False)

@@ -19,7 +19,15 @@ from kineograph.data.loader import Batch
 from kineograph.models.critic import Critic, fooled, told_apart
 from kineograph.models.layers import zeroed
 from kineograph.models.unet import Block
-from kineograph.models.world import STRIDE_PX, Foreseen, Spread, World, WorldShape, spread_of
+from kineograph.models.world import (
+    CELL_PX,
+    STRIDE_PX,
+    Foreseen,
+    Spread,
+    World,
+    WorldShape,
+    spread_of,
+)
 from kineograph.train.scoring import FLOOR
 from kineograph.video.levels import from_levels, in_bytes, to_8_bits
 
@@ -45,15 +53,15 @@ class Guesser(nn.Module):
         super().__init__()
         fine, coarse = channels
         self.look = nn.Sequential(
-            nn.Conv2d(6 * 16, fine, 1),
+            nn.Conv2d(6 * CELL_PX**2, fine, 1),
             Block(fine),
-            nn.Conv2d(fine, coarse, STRIDE_PX // 4, STRIDE_PX // 4),
+            nn.Conv2d(fine, coarse, STRIDE_PX // CELL_PX, STRIDE_PX // CELL_PX),
             Block(coarse),
         )
         self.say = zeroed(nn.Conv2d(coarse, 2 * shape.luck, 1))
 
     def forward(self, last: Float[Tensor, "n 3 h w"], came: Float[Tensor, "n 3 h w"]) -> Spread:
-        seen = F.pixel_unshuffle(torch.cat([came - last, came], 1), 4)
+        seen = F.pixel_unshuffle(torch.cat([came - last, came], 1), CELL_PX)
         return spread_of(self.say(self.look(seen)))
 
 
@@ -152,7 +160,7 @@ def foretold(
         made.append(said.frame)
         before.append(past[:, -2:])
         acted.append(action)
-        past = torch.cat([past[:, 1:], to_8_bits(said.frame.detach())[:, None]], 1)
+        past = gone_on(past, said.frame)
     lived = Lived(torch.cat(made), torch.cat(before), torch.cat(acted))
     truths = frames[:, num_past:].transpose(0, 1).flatten(0, 1)
     there = batch.extra["there"].T.flatten()
@@ -195,10 +203,15 @@ def dreamed_on(model: Studied, batch: Batch, count: int, generator: torch.Genera
         made.append(said.frame)
         before.append(past[:, -2:])
         acted.append(action)
-        past = torch.cat([past[:, 1:], to_8_bits(said.frame.detach())[:, None]], 1)
+        past = gone_on(past, said.frame)
     model.dreamed[chosen] = in_bytes(past)
     model.ages[chosen] += num_steps
     return Lived(torch.cat(made), torch.cat(before), torch.cat(acted))
+
+
+def gone_on(past: Float[Tensor, "n p 3 h w"], made: Float[Tensor, "n 3 h w"]) -> Tensor:
+    """What is seen next: as a file would hold it, and no gradient goes back through it."""
+    return torch.cat([past[:, 1:], to_8_bits(made.detach())[:, None]], 1)
 
 
 def begin_anew(

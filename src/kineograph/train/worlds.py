@@ -1,6 +1,5 @@
 """Worlds are learned from recorded games in two stages: a few frames ahead, then further."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from kineograph.answer.dream import Dream, Start, starts_of
 from kineograph.data import recording
-from kineograph.data.episodes import Episodes, Windows, joined, plate_of
+from kineograph.data.episodes import Episodes, Windows, joined, plate_of, told
 from kineograph.data.loader import Batch
 from kineograph.models import weights
 from kineograph.models.world import World, WorldShape
@@ -28,7 +27,6 @@ APART_LEVELS = 24
 HELD_OUT_SHARE, NUM_WATCHED = 0.2, 96
 NUM_STARTS, START_AT = 8, 80
 """Moments to play from, and how long after an episode's beginning they are at best."""
-FIRST_STAGE = "stage-1"
 KEPT = ("starts", "plates")
 STEPS = 10**6
 """More than any run takes: minutes end it."""
@@ -49,12 +47,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Course:
-    """How a world is learned. device: "auto" takes a GPU where there is one."""
+    """How a world is learned. device: "auto" takes a GPU where there is one. stages: by default
+    those that suit the device."""
 
     minutes: float
     seed: int = 0
     device: str = "auto"
-    stages: tuple[Stage, ...] = (Stage(3, 8, 1e-3, 0.4), Stage(6, 4, 6e-4, 0.6))
+    stages: tuple[Stage, ...] = ()
     channels: tuple[int, int, int] = (80, 160, 320)
 
     def __post_init__(self) -> None:
@@ -68,10 +67,16 @@ class Course:
             return self.device
         return "cuda" if torch.cuda.is_available() else "cpu"
 
+    @property
+    def taken(self) -> tuple[Stage, ...]:
+        """The stages that are meant."""
+        return self.stages or (WIDE if self.place == "cuda" else NARROW)
+
 
 FISH, FISH_SEEDS, FISH_FRAMES = "procgen:bigfish", tuple(range(1, 15)), 2800
+NARROW = (Stage(3, 8, 1e-3, 0.4), Stage(6, 4, 6e-4, 0.6))
 WIDE = (Stage(3, 96, 1e-3, 0.4), Stage(6, 64, 6e-4, 0.6))
-"""For a GPU."""
+"""For a processor, and for a GPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,18 +93,16 @@ def learn(recordings: Sequence[Episodes], how: Course, out: Path) -> LearnedWorl
     The last fifth of the episodes is held out. The mean weights are what is kept.
     """
     learned, held = parted(joined(recordings))
-    if how.place == "cuda" and how.stages == Course(1.0).stages:
-        how = replace(how, stages=WIDE)
     height, width = learned.frames.shape[1:3]
     shape = WorldShape(learned.num_actions, height, width, channels=how.channels)
     torch.manual_seed(how.seed)
     model = Studied(World(shape), 1)
     watched = watched_on(held, shape)
     results = [
-        _stage(model, learned, watched, how, number, out / f"stage-{number + 1}")
-        for number in range(len(how.stages))
+        _stage(model, learned, watched, how, number, stage_folder(out, number))
+        for number in range(len(how.taken))
     ]
-    model.cpu().load_state_dict(_mean_of(out / f"stage-{len(how.stages)}"))
+    model.cpu().load_state_dict(_mean_of(stage_folder(out, len(how.taken) - 1)))
     world = with_starts(model.world.eval(), learned)
     numbers = numbers_of(model, held, learned, results)
     return LearnedWorld(world, {**numbers, "luck": lively(world, watched.batches[0])})
@@ -118,17 +121,22 @@ def fish(out: Path, minutes: float | None = None) -> Path:
     loaded = [recording.load(folder) for folder in folders]
     how = Course(minutes or (5.0 if torch.cuda.is_available() else 480.0))
     learned = learn([played for played, _ in loaded], how, out)
-    about = json.loads(loaded[0][1]["about"])
+    about = told(loaded[0][1])
     card = {"name": weights.SHIPPED_WORLD, "recipe": f"{__name__}.fish", **about, **learned.numbers}
     path = out / f"{weights.SHIPPED_WORLD}.safetensors"
     weights.save(learned.world, path, card, small=True)
     return path
 
 
+def stage_folder(out: Path, number: int) -> Path:
+    """Where the run of a stage is, counted from 0."""
+    return out / f"stage-{number + 1}"
+
+
 def _stage(
     model: Studied, played: Episodes, watched: HeldOut, how: Course, number: int, out: Path
 ) -> FitResult:
-    stage = how.stages[number]
+    stage = how.taken[number]
     windows = Windows(
         played, model.world.shape.num_past, stage.num_steps, stage.batch_size, how.seed + number
     )
@@ -245,7 +253,7 @@ def lively(world: World, watched: Batch) -> float:
     far from the likeliest, so that at 1 too little comes."""
     plates, frames = watched.extra["plate"], watched.frames[:, world.shape.num_past - 1]
     wanted = fullness(frames.numpy(), plates.numpy())
-    dream, starts = Dream(world), starts_of(world.starts, world.plates)[:NUM_DREAMED]
+    dream, starts = Dream(world), starts_of(world)[:NUM_DREAMED]
     found = {luck: np.mean([dreamed(dream, start, luck) for start in starts]) for luck in LUCKS}
     return min(found, key=lambda luck: abs(found[luck] - wanted))
 
