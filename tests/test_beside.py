@@ -22,6 +22,7 @@ from tiny_world import tiny_world
 
 __all__ = ["interpreter"]
 GAME, QUICK, FEW = "KineographSum-v0", "KineographQuickSum-v0", "KineographFewSum-v0"
+CALLED, OTHER = "KineographCalledSum-v0", "KineographOtherSum-v0"
 WIDTH_PX, HEIGHT_PX = 48, 32
 IDLE = ACTIONS.index("none")
 
@@ -57,7 +58,23 @@ def registered(name: str, kind: type, **more: Any) -> None:
     gymnasium.register(name, kind, disable_env_checker=True, kwargs=more)
 
 
+class Called(Sum):
+    """The same, whose actions have names."""
+
+    def get_action_meanings(self) -> list[str]:
+        return [name.upper() for name in ACTIONS]
+
+
+class Other(Sum):
+    """As many actions, of which one means something else."""
+
+    def get_action_meanings(self) -> list[str]:
+        return ["left", "none", "right", "jump"]
+
+
 registered(GAME, Sum)
+registered(CALLED, Called)
+registered(OTHER, Other)
 registered(QUICK, Sum, most=9)
 registered(FEW, Sum, count=3)
 
@@ -159,6 +176,7 @@ def test_a_game_that_breaks_off_says_why(
     ("game", "message"),
     [
         (FEW, r"has 3 actions, and the world 4"),
+        (OTHER, r"calls its actions left, none, right, jump, and the world left, none, right, up"),
         ("procgen:bigfish", r"shows squares, and the world 48x32 px"),
         ("KineographNone-v0", r"cannot be played"),
     ],
@@ -166,6 +184,14 @@ def test_a_game_that_breaks_off_says_why(
 def test_a_game_that_does_not_fit_is_refused(table: Table, game: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         seat(table, game)
+
+
+def test_names_must_be_the_same_only_where_both_have_some(table: Table) -> None:
+    seat(table, CALLED)
+    seat(table, GAME)
+    table.actions = ["0", "1", "2", "3"]
+    seat(table, OTHER)
+    assert table.beside == OTHER
 
 
 def test_a_picture_of_another_shape_is_refused(table: Table) -> None:

@@ -73,12 +73,12 @@ class Dot(gymnasium.Env):
         return self.screen
 
 
-class Steered(Dot):
-    """The same, by a wheel."""
+class Written(Dot):
+    """The same, by words."""
 
     def __init__(self, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
-        self.action_space = spaces.Box(-1, 1, (2,), np.float32)
+        self.action_space = spaces.Text(9)
 
 
 def registered(name: str, kind: type, **more: Any) -> None:
@@ -86,7 +86,7 @@ def registered(name: str, kind: type, **more: Any) -> None:
 
 
 registered(GAME, Dot)
-registered("KineographSteered-v0", Steered)
+registered("KineographWritten-v0", Written)
 registered("KineographFromOne-v0", Dot, kwargs={"first_action": 1})
 
 
@@ -115,7 +115,7 @@ def copied(dot: Recorded, tmp_path: Path) -> Path:
 
 
 def assert_equal(a: Episodes, b: Episodes) -> None:
-    for name in ("frames", "actions", "rewards", "ends"):
+    for name in ("frames", "actions", "rewards", "ends", "last"):
         assert getattr(a, name).dtype == getattr(b, name).dtype
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     assert a.num_actions == b.num_actions
@@ -140,10 +140,11 @@ def test_each_frame_is_what_the_actions_made_by_the_games_own_rule(
         np.testing.assert_array_equal(kept.frames[t], picture(at))
         at, since = moved(at, int(kept.actions[t])), since + 1
         assert kept.rewards[t] == at[1]
-        assert kept.ends[t] == (outside(at) or since == MOST_STEPS)
-        late += kept.ends[t] and not outside(at)
-        at, since = (START, 0) if kept.ends[t] else (at, since)
-    assert 0 < late < kept.ends.sum(), "both ways to end must have been seen"
+        assert kept.ends[t] == outside(at), "that time is up is no end of the game"
+        assert kept.last[t] == (outside(at) or since == MOST_STEPS)
+        late += kept.last[t] and not outside(at)
+        at, since = (START, 0) if kept.last[t] else (at, since)
+    assert 0 < late < kept.last.sum(), "both ways to end must have been seen"
     assert set(kept.actions) == set(range(len(MOVES)))
 
 
@@ -211,7 +212,7 @@ def test_a_recording_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
         (GAME, 1_000_000, 1024, 0, r"need 2929\.7 GiB, and the limit is 8"),
         (GAME, 10, 32, -1, "A seed is 0 to 20000; got -1"),
         ("KineographNone-v0", 10, 32, 0, "KineographNone-v0 cannot be played: .*exist"),
-        ("KineographSteered-v0", 10, 32, 0, r"takes Box.*numbered actions"),
+        ("KineographWritten-v0", 10, 32, 0, r"takes Text.*0 actions: only games of 1 to"),
         ("procgen:../evil", 10, 32, 0, r"got 'procgen:\.\./evil'"),
     ],
 )
@@ -259,7 +260,10 @@ def test_a_film_that_memory_cannot_hold_is_said_before_it_is_read(
 
 def shortened(played: Episodes, length: int) -> Episodes:
     parts = (played.frames, played.actions, played.rewards, played.ends)
-    return Episodes(*(part[:length] for part in parts), num_actions=played.num_actions)
+    cut = [part[:length] for part in parts]
+    return Episodes(
+        *cut, num_actions=played.num_actions, cuts=(played.last & ~played.ends)[:length]
+    )
 
 
 PROCGEN = '''

@@ -1,6 +1,7 @@
 """A real game beside the dream of it: both begin at the same frames and get the same actions."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,14 +54,24 @@ class Beside:
         self.game.close()
 
 
-def check_fits(game: Live, shape: WorldShape, name: str) -> None:
-    """ValueError if the game cannot be played beside that world."""
+def check_fits(game: Live, shape: WorldShape, name: str, names: Sequence[str] = ()) -> None:
+    """ValueError if the game cannot be played beside that world, whose actions are called so."""
     if game.num_actions != shape.num_actions:
         raise ValueError(
             f"{name} has {game.num_actions} actions, and the world {shape.num_actions}: a game "
             "can only be beside a world that was learned from it."
         )
+    if called(names) and called(game.names) and list(names) != list(game.names):
+        raise ValueError(
+            f"{name} calls its actions {', '.join(game.names)}, and the world {', '.join(names)}: "
+            "a game can only be beside a world that was learned from it."
+        )
     game.reset(0)
+
+
+def called(names: Sequence[str]) -> bool:
+    """Whether actions have names that say something, and are not only counted."""
+    return not all(name.isdecimal() for name in names)
 
 
 def warmed(game: Live, seed: int, idle: int, num_past: int) -> UInt8[np.ndarray, "t h w 3"]:

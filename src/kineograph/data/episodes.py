@@ -15,11 +15,11 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from kineograph.data.actions import MOST_ACTIONS
 from kineograph.data.clips import rng_for
 from kineograph.data.loader import Arrays, Batch, handed_out
 
 FILM, NUMBERS = "frames.mkv", "played.safetensors"
-MOST_ACTIONS = 1024
 AT_THE_END = 0.1
 """How often a window lies at an episode's end, which is rare and must be learned."""
 PLATE_AT = (0, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -33,7 +33,8 @@ NUM_LOOKED_AT = 15
 class Episodes:
     """Games one after the other: at each frame, what was done, and what came of that.
 
-    ends: whether the episode was over with that action; the next frame belongs to another one.
+    ends: whether the game was over with that action; cuts: whether it was broken off there, though
+    it would have gone on. After either the next frame belongs to another episode.
     """
 
     frames: UInt8[np.ndarray, "t h w 3"]
@@ -41,9 +42,11 @@ class Episodes:
     rewards: Float[np.ndarray, " t"]
     ends: Bool[np.ndarray, " t"]
     num_actions: int
+    cuts: Bool[np.ndarray, " t"] | None = None
 
     def __post_init__(self) -> None:
-        lengths = {len(self.frames), len(self.actions), len(self.rewards), len(self.ends)}
+        parts = (self.frames, self.actions, self.rewards, self.ends, self.last)
+        lengths = {len(part) for part in parts}
         if len(lengths) > 1:
             raise ValueError(f"A recording's parts differ in length: {sorted(lengths)}.")
         if not 1 <= self.num_actions <= MOST_ACTIONS:
@@ -59,9 +62,14 @@ class Episodes:
     def __len__(self) -> int:
         return len(self.frames)
 
+    @property
+    def last(self) -> Bool[np.ndarray, " t"]:
+        """Whether an episode's last frame is there, for whatever reason."""
+        return self.ends if self.cuts is None else self.ends | self.cuts
+
     def spans(self) -> list[tuple[int, int]]:
         """Each episode as a half-open range of frames; the last may be cut off."""
-        stops = [int(n) + 1 for n in np.flatnonzero(self.ends)]
+        stops = [int(n) + 1 for n in np.flatnonzero(self.last)]
         stops += [] if stops and stops[-1] == len(self) else [len(self)]
         return [(a, b) for a, b in zip([0, *stops], stops, strict=False) if b > a]
 
@@ -73,13 +81,14 @@ def joined(recordings: Sequence[Episodes]) -> Episodes:
     kinds = {(r.num_actions, r.frames.shape[1:]) for r in recordings}
     if len(kinds) > 1:
         raise ValueError(f"These recordings are of different games or sizes: {sorted(kinds)}.")
-    ends = [np.append(r.ends[:-1], True) for r in recordings]
+    cuts = [np.append(r.last[:-1], True) & ~r.ends for r in recordings]
     return Episodes(
         np.concatenate([r.frames for r in recordings]),
         np.concatenate([r.actions for r in recordings]),
         np.concatenate([r.rewards for r in recordings]),
-        np.concatenate(ends),
+        np.concatenate([r.ends for r in recordings]),
         recordings[0].num_actions,
+        np.concatenate(cuts),
     )
 
 
@@ -89,6 +98,7 @@ def save_numbers(folder: Path, played: Episodes, about: dict[str, str]) -> None:
         "actions": played.actions.astype(np.int64),
         "rewards": played.rewards.astype(np.float32),
         "ends": played.ends.astype(np.bool_),
+        "cuts": played.last & ~played.ends,
     }
     aside = folder / f".{NUMBERS}.part"
     save_file(numbers, aside, {**about, "num_actions": str(played.num_actions)})
@@ -101,6 +111,9 @@ def load_numbers(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         with safe_open(path, "numpy") as file:
             held = {name: file.get_tensor(name) for name in ("actions", "rewards", "ends")}
+            held["cuts"] = (
+                file.get_tensor("cuts") if "cuts" in file.keys() else np.zeros_like(held["ends"])  # noqa: SIM118
+            )
             about = dict(file.metadata() or {})
         int(about["num_actions"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
@@ -152,7 +165,8 @@ class Windows:
         lengths = np.array([b - a for a, b in spans], dtype=np.float64)
         start, stop = spans[int(rng.choice(len(spans), p=lengths / lengths.sum()))]
         latest = stop - self.num_past - self.num_steps + 1
-        at = latest if rng.random() < AT_THE_END else int(rng.integers(start, latest + 1))
+        at_the_end = rng.random() < AT_THE_END and self.played.ends[stop - 1]
+        at = latest if at_the_end else int(rng.integers(start, latest + 1))
         seen = [plate for since, plate in self.plates[start] if start + since <= at]
         which = int(rng.integers(len(seen))) if rng.random() < EARLIER else len(seen) - 1
         return {**window(self.played, at, stop, self), "plate": seen[which]}

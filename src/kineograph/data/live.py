@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from kineograph.data import procgen_player
+from kineograph.data.actions import actions_of
 from kineograph.data.procgen import MOST_SEED, Running, is_procgen
-from kineograph.data.recording import check_picture, environment, num_actions, sized
+from kineograph.data.recording import check_picture, environment, sized
 
 
 class Came(NamedTuple):
@@ -21,9 +22,16 @@ class Came(NamedTuple):
 
 
 class Live(ABC):
-    """A game that is played until it is closed; ValueError where it breaks off."""
+    """A game that is played until it is closed; ValueError where it breaks off.
 
-    num_actions: int
+    names: what its actions are called; their numbers where it does not say.
+    """
+
+    names: tuple[str, ...]
+
+    @property
+    def num_actions(self) -> int:
+        return len(self.names)
 
     @abstractmethod
     def reset(self, seed: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -37,7 +45,7 @@ class Live(ABC):
 
 
 def opened(game: str, width_px: int, height_px: int) -> Live:
-    """`game` is a Gymnasium id or procgen:NAME; its frames are brought to this size as recordings
+    """`game` is what `recording.record` takes; its frames are brought to this size as recordings
     are. ValueError if it cannot be played."""
     kind = ProcgenGame if is_procgen(game) else GymnasiumGame
     return kind(game, width_px, height_px)
@@ -45,13 +53,14 @@ def opened(game: str, width_px: int, height_px: int) -> Live:
 
 @final
 class GymnasiumGame(Live):
-    """An environment with numbered actions."""
+    """An environment of Gymnasium."""
 
     def __init__(self, game: str, width_px: int, height_px: int) -> None:
         self.game, self.size_px = game, (width_px, height_px)
         with ExitStack() as held:
             self.env: Any = held.enter_context(environment(game))
-            self.num_actions = num_actions(self.env.action_space, game)
+            self.actions = actions_of(self.env, game)
+            self.names = self.actions.names
             self.held = held.pop_all()
 
     def reset(self, seed: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -59,8 +68,7 @@ class GymnasiumGame(Live):
         return self._seen()
 
     def step(self, action: int) -> Came:
-        first = int(self.env.action_space.start)
-        _, reward, terminated, truncated, _ = self.env.step(first + action)
+        _, reward, terminated, truncated, _ = self.env.step(self.actions.given[action])
         return Came(self._seen(), float(reward), bool(terminated or truncated))
 
     def close(self) -> None:
@@ -88,7 +96,7 @@ class ProcgenGame(Live):
         if width_px != height_px:
             raise ValueError(f"{game} shows squares, and the world {width_px}x{height_px} px.")
         self.game, self.size_px = game, width_px
-        self.num_actions = len(procgen_player.ACTIONS)
+        self.names = procgen_player.ACTIONS
         self.running: Running | None = None
         self.last = np.zeros((width_px, width_px, 3), np.uint8)
 

@@ -1,5 +1,6 @@
 """Games are played by chance and recorded: whole, exact to the byte, or not at all."""
 
+import importlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -13,17 +14,18 @@ import numpy as np
 from jaxtyping import UInt8
 
 from kineograph import video
-from kineograph.data import procgen_player
+from kineograph.data import procgen_player, vizdoom
+from kineograph.data.actions import Actions, actions_of
 from kineograph.data.clips import rng_for
 from kineograph.data.episodes import (
     FILM,
-    MOST_ACTIONS,
     Episodes,
     described,
     load_numbers,
     save_numbers,
 )
 from kineograph.data.procgen import MOST_SEED, Running, is_procgen
+from kineograph.data.vizdoom import is_vizdoom
 from kineograph.video.levels import frames_of, in_bytes
 
 MOST_FRAMES = 1_000_000
@@ -32,6 +34,8 @@ MOST_BYTES = 8 * 2**30
 SIZES_PX = (16, 1024)
 HELD = (2, 10)
 USUAL_FPS = 15.0
+FIGURE = "kineograph/Figure-v0"
+"""Our own game, which is made known to Gymnasium where it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,13 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """A frame, what was done at it, and what came of that."""
+    """A frame, what was done at it, and what came of that; cut: broken off, and not over."""
 
     frame: UInt8[np.ndarray, "h w 3"]
     action: int
     reward: float
     end: bool
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,8 @@ def record(
 ) -> Episodes:
     """Plays a game by chance and writes the folder `out`; `told` is called at every frame.
 
-    `game` is a Gymnasium id or procgen:NAME. ValueError if it cannot be played or written.
+    `game` is a Gymnasium id, procgen:NAME or vizdoom:NAME. ValueError if it cannot be played or
+    written.
     """
     asked = Asked(game, num_frames, size_px, seed)
     with whole_folder(out) as folder, opened(asked) as player:
@@ -105,6 +111,7 @@ def load(folder: Path) -> tuple[Episodes, dict[str, str]]:
         numbers["rewards"].astype(np.float32),
         numbers["ends"].astype(np.bool_),
         int(about["num_actions"]),
+        numbers["cuts"].astype(np.bool_),
     )
     return episodes, about
 
@@ -155,15 +162,16 @@ def filmed(player: Player, asked: Asked, path: Path, told: Callable[[], None]) -
         for t, moment in enumerate(player.moments):
             frames[t] = moment.frame
             writer.write(frames_of(frames[t : t + 1]))
-            moments.append((moment.action, moment.reward, moment.end))
+            moments.append((moment.action, moment.reward, moment.end, moment.cut))
             told()
-    actions, rewards, ends = zip(*moments, strict=True)
+    actions, rewards, ends, cuts = zip(*moments, strict=True)
     return Episodes(
         frames,
         np.array(actions, np.int64),
         np.array(rewards, np.float32),
         np.array(ends, np.bool_),
         len(player.actions),
+        np.array(cuts, np.bool_),
     )
 
 
@@ -175,9 +183,9 @@ def opened(asked: Asked) -> AbstractContextManager[Player]:
 def gymnasium_game(asked: Asked) -> Iterator[Player]:
     """A Gymnasium environment, played by actions that are drawn by chance and held."""
     with environment(asked.game) as env:
-        count = num_actions(env.action_space, asked.game)
+        actions = actions_of(env, asked.game)
         fps = float(env.metadata.get("render_fps") or USUAL_FPS)
-        yield Player(names_of(env, count), fps, moments_of(env, count, asked))
+        yield Player(actions.names, fps, moments_of(env, actions, asked))
 
 
 @contextmanager
@@ -188,40 +196,26 @@ def environment(game: str) -> Iterator[Any]:
     except ImportError as error:
         raise ValueError(f"{game} needs Gymnasium: pip install 'kineograph[games]'.") from error
     try:
-        with closing(gymnasium.make(game, render_mode="rgb_array")) as env:
+        if game == FIGURE:
+            importlib.import_module("kineograph.data.figure").register()
+        with (
+            vizdoom.opened(game)
+            if is_vizdoom(game)
+            else closing(gymnasium.make(game, render_mode="rgb_array"))
+        ) as env:
             yield env
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"{game} cannot be played: {error}") from error
 
 
-def num_actions(space: Any, game: str) -> int:
-    """How many actions there are. ValueError if they are not numbered, or too many."""
-    from gymnasium.spaces import Discrete
-
-    if not isinstance(space, Discrete) or space.n > MOST_ACTIONS:
-        raise ValueError(
-            f"{game} takes {space}: only games of up to {MOST_ACTIONS} numbered actions can be "
-            "recorded."
-        )
-    return int(space.n)
-
-
-def names_of(env: Any, count: int) -> tuple[str, ...]:
-    """What the game calls its actions, or their numbers."""
-    meanings = getattr(env.unwrapped, "get_action_meanings", list)()
-    return tuple(
-        str(name).lower() for name in (meanings if len(meanings) == count else range(count))
-    )
-
-
-def moments_of(env: Any, count: int, asked: Asked) -> Iterator[Moment]:
+def moments_of(env: Any, actions: Actions, asked: Asked) -> Iterator[Moment]:
     env.reset(seed=asked.seed)
-    for action in islice(held(rng_for(asked.seed, 0), count), asked.num_frames):
+    for action in islice(held(rng_for(asked.seed, 0), len(actions)), asked.num_frames):
         frame = sized(env.render(), asked.game, asked.size_px)
-        _, reward, terminated, truncated, _ = env.step(int(env.action_space.start) + action)
-        end = bool(terminated or truncated)
-        yield Moment(frame, action, float(reward), end)
-        if end:
+        _, reward, terminated, truncated, _ = env.step(actions.given[action])
+        end = bool(terminated)
+        yield Moment(frame, action, float(reward), end, bool(truncated) and not end)
+        if end or truncated:
             env.reset()
 
 
