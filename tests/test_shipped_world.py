@@ -1,12 +1,12 @@
-"""The shipped world obeys, and does not wear out."""
+"""The shipped worlds obey, and do not wear out."""
 
 import numpy as np
 import pytest
 
-from kineograph.answer.dream import Dream, Start, starts_of
+from kineograph.answer.dream import Dream, Start, luck_of, starts_of
+from kineograph.evaluate.obeying import figure, fish, obeyed
+from kineograph.evaluate.world_quality import still_of, wandering
 from kineograph.models import weights
-
-NUM_FRAMES, NEAR_EDGE_PX, LEAST_PX = 12, 14, 6
 
 
 @pytest.fixture(scope="module")
@@ -20,46 +20,33 @@ def starts() -> list[Start]:
     return starts_of(world)
 
 
-def fish(dream: Dream) -> np.ndarray | None:
-    """Where the green fish is that is played, as (x, y); None where it is not to be seen."""
-    frame, plate = dream.past[-1].astype(int), dream.plate.astype(int)
-    changed = np.abs(frame - plate).max(0) > 24
-    green = changed & (frame[1] > frame[0] + 30) & (frame[1] > frame[2] + 10)
-    y, x = np.nonzero(green)
-    return np.array([np.median(x), np.median(y)]) if len(x) >= LEAST_PX else None
-
-
 def test_the_fish_goes_where_it_is_told(dream: Dream, starts: list[Start]) -> None:
-    ways = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-    names, right, checks = weights.card(weights.SHIPPED_WORLD)["actions"], 0, 0
-    for start in starts[::2]:
-        for word, way in ways.items():
-            dream.begin(start, 0)
-            before = fish(dream)
-            assert before is not None
-            for _ in range(NUM_FRAMES):
-                dream.step(names.index(word))
-            after = fish(dream)
-            ahead = float(before @ way) if sum(way) < 0 else 127 - float(before @ way)
-            if after is None or abs(ahead) < NEAR_EDGE_PX:
-                continue
-            checks += 1
-            right += float((after - before) @ way) >= 2
-    assert checks >= 12
-    assert right >= 0.95 * checks
+    names = weights.card(weights.SHIPPED_WORLD)["actions"]
+    straight = [name if " " not in name else "" for name in names]
+    found = obeyed(dream, starts[::2], straight, fish)
+    assert found.num_checks >= 12
+    assert found.num_obeyed >= 0.95 * found.num_checks
 
 
 def test_what_stands_still_stands_after_hundreds_of_frames(
     dream: Dream, starts: list[Start]
 ) -> None:
     dream.luck = 1.5
-    dream.begin(starts[1], 0)
-    rng, shares = np.random.default_rng(0), []
-    for number in range(240):
-        if number % 7 == 0:
-            action = int(rng.integers(9))
-        moment = dream.step(action)
-        shares.append(np.mean(moment.frame == dream.plate))
-    assert np.mean(shares[-60:]) > 0.8
-    assert np.mean(shares[-60:]) < 0.999  # and something is still going on
-    assert np.isfinite([moment.reward, moment.end]).all()
+    moments = list(wandering(dream, starts[1], 0, 240))
+    still = [still_of(moment.frame, dream.plate) for moment in moments[-60:]]
+    assert np.mean(still) > 0.8
+    assert np.mean(still) < 0.999  # and something is still going on
+    assert np.isfinite([moments[-1].reward, moments[-1].end]).all()
+
+
+def test_the_figure_goes_where_it_is_told_and_is_still_there_after_hundreds_of_frames() -> None:
+    name = weights.SHIPPED_FIGURE
+    world, names = weights.load_world(name), weights.card(name)["actions"]
+    dream = Dream(world, "eager", luck_of(weights.card(name)))
+    told = [said if said in ("left", "right", "up") else "" for said in names]
+    found = obeyed(dream, starts_of(world)[::3], told, figure)
+    assert found.num_checks >= 6
+    assert found.num_obeyed >= 0.9 * found.num_checks
+    moments = list(wandering(dream, starts_of(world)[1], 0, 240))
+    assert figure(dream) is not None
+    assert np.mean([still_of(moment.frame, dream.plate) for moment in moments[-60:]]) > 0.8

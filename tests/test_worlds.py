@@ -11,7 +11,8 @@ from kineograph.cli import main
 from kineograph.data.episodes import Episodes, Windows
 from kineograph.data.loader import Batch
 from kineograph.models.critic import Critic, told_apart
-from kineograph.models.world import Spread, World, WorldShape, spread_of
+from kineograph.models.luck import Spread, divergence, spread_of
+from kineograph.models.world import World, WorldShape
 from kineograph.train import dreaming, worlds
 from kineograph.train.dreaming import Studied, Study
 from kineograph.video.levels import from_levels, in_bytes
@@ -73,12 +74,12 @@ def test_luck_is_within_bounds_whatever_is_said() -> None:
 def test_divergence_is_that_of_normal_distributions() -> None:
     own = Spread(*torch.randn(2, 3, 2, 2, 2).unbind(0))
     other = Spread(*torch.randn(2, 3, 2, 2, 2).unbind(0))
-    assert torch.allclose(dreaming.divergence(own, own), torch.zeros(3), atol=1e-6)
+    assert torch.allclose(divergence(own, own), torch.zeros(3), atol=1e-6)
     normal = [
         torch.distributions.Normal(s.mean, (0.5 * s.log_variance).exp()) for s in (own, other)
     ]
     expected = torch.distributions.kl_divergence(*normal).sum((1, 2, 3))
-    assert torch.allclose(dreaming.divergence(own, other), expected, rtol=1e-4)
+    assert torch.allclose(divergence(own, other), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("sides", "num_actions"), [((30, 32), 4), ((32, 32), 0)])

@@ -1,7 +1,7 @@
 """A dream: a game that goes on in a world, frame by frame, as actions are given."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -11,6 +11,7 @@ from kineograph import runtime
 from kineograph.models.playable import Playable
 from kineograph.models.world import World
 
+MOST_LUCK = 4.0
 HELD = 0.8
 """How often an action is held on to where it is chosen by chance."""
 
@@ -78,6 +79,12 @@ class Dream:
 def starts_of(world: World) -> list[Start]:
     """Those that a world keeps, one by one."""
     return [Start(past, plate) for past, plate in zip(world.starts, world.plates, strict=True)]
+
+
+def luck_of(card: dict[str, Any]) -> float:
+    """What a world's card says; 1 where it says nothing sound."""
+    said = card.get("luck")
+    return float(said) if isinstance(said, int | float) and 0 <= said <= MOST_LUCK else 1.0
 
 
 def seeded(starts: list[Start], seed: int) -> Start:

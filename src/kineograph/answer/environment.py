@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from kineograph import runtime
-from kineograph.answer.dream import Dream, seeded, starts_of
+from kineograph.answer.dream import Dream, luck_of, seeded, starts_of
 from kineograph.models import weights
 
 NAME = "kineograph/World-v0"
@@ -34,11 +34,12 @@ class DreamedGame(gymnasium.Env[np.ndarray, np.int64]):
         world: str = weights.SHIPPED_WORLD,
         render_mode: str | None = None,
         backend: runtime.Backend = "auto",
-        luck: float = 1.0,
+        luck: float | None = None,
     ) -> None:
         learned = weights.load_world(world)
         if not learned.shape.num_starts:
             raise ValueError(f"{world} keeps no moments to begin at: learn it again.")
+        luck = luck_of(weights.card(world)) if luck is None else luck
         self.dream, self.render_mode = Dream(learned, backend, luck), render_mode
         self.starts = starts_of(learned)
         shape = (learned.shape.height_px, learned.shape.width_px, 3)

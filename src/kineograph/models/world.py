@@ -1,7 +1,7 @@
 """A world model: from the last frames of a game and an action the next one, a reward, an end.
 
 One pass makes a frame. What the past decides is drawn from it; what it does not (who comes in at
-the edge, and when) is decided by a few numbers of luck in each cell, drawn from a learned prior.
+the edge, and when) is decided by luck in each cell (`models/luck.py`), drawn from a learned prior.
 Each pixel is chosen among the last frame, the clean plate (what stood there all along) and a new
 one, so that what stands still stays to the byte, for any number of frames.
 """
@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kineograph.models.layers import channels_last
+from kineograph.models.luck import Odds, Spread, odds_of, spread_of
 from kineograph.models.unet import Block
 
 CELL_PX, STRIDE_PX = 4, 16
 """Frames are seen in cells of the first; sides must be multiples of the second."""
 NUM_CHOSEN = 3
 CONTRAST = 4.0
-FARTHEST, WIDEST = 6.0, 3.0
-"""Bounds of luck's mean and of the logarithm of its variance."""
 STOOD = -1.0
 """The odds of the plate, unlearned."""
 UNSURE = 0.1
@@ -33,8 +32,8 @@ UNSURE = 0.1
 class WorldShape:
     """What a world is like, and how large the network is.
 
-    num_past: how many of the last frames are seen. luck: numbers per cell of 16 px. num_starts: how
-    many moments are kept from which it can be played.
+    num_past: how many of the last frames are seen. luck: numbers per cell of 16 px; with ways,
+    choices, each among so many. num_starts: how many moments are kept from which it can be played.
     """
 
     num_actions: int
@@ -42,6 +41,7 @@ class WorldShape:
     width_px: int = 128
     num_past: int = 3
     luck: int = 4
+    ways: int = 0
     channels: tuple[int, int, int] = (80, 160, 320)
     num_starts: int = 0
 
@@ -60,7 +60,21 @@ class WorldShape:
     @property
     def luck_size(self) -> tuple[int, int, int]:
         """The shape of one frame's luck."""
-        return self.luck, self.height_px // STRIDE_PX, self.width_px // STRIDE_PX
+        return self.num_luck, self.height_px // STRIDE_PX, self.width_px // STRIDE_PX
+
+    @property
+    def num_luck(self) -> int:
+        """How many numbers a cell's luck is."""
+        return self.luck * max(1, self.ways)
+
+    @property
+    def num_said(self) -> int:
+        """How many it takes to say what luck is likely: odds, or means and variances."""
+        return self.num_luck if self.ways else 2 * self.luck
+
+    def luck_of(self, said: Float[Tensor, "n s h16 w16"]) -> Spread | Odds:
+        """What a network says of luck."""
+        return odds_of(said, self.ways) if self.ways else spread_of(said)
 
 
 class Foreseen(NamedTuple):
@@ -69,23 +83,6 @@ class Foreseen(NamedTuple):
     frame: Float[Tensor, "n 3 h w"]
     reward: Float[Tensor, " n"]
     end: Float[Tensor, " n"]
-
-
-class Spread(NamedTuple):
-    """Normal distributions of luck."""
-
-    mean: Float[Tensor, "n l h16 w16"]
-    log_variance: Float[Tensor, "n l h16 w16"]
-
-    def at(self, noise: Float[Tensor, "n l h16 w16"]) -> Float[Tensor, "n l h16 w16"]:
-        """What standard normal noise stands for."""
-        return self.mean + (0.5 * self.log_variance).exp() * noise
-
-
-def spread_of(said: Float[Tensor, "n l2 h16 w16"]) -> Spread:
-    """What a network says of luck, within bounds, so that no luck is out of this world."""
-    mean, log_variance = said.float().chunk(2, 1)
-    return Spread(FARTHEST * (mean / FARTHEST).tanh(), WIDEST * (log_variance / WIDEST).tanh())
 
 
 class Looked(NamedTuple):
@@ -115,8 +112,8 @@ class World(nn.Module):
         self.middle_in, self.middle_out = Block(middle), Block(middle)
         self.down_again = nn.Conv2d(middle, coarse, 2, 2)
         self.coarse_in, self.coarse_out = Block(coarse), Block(coarse)
-        self.prior = nn.Conv2d(coarse, 2 * shape.luck, 1)
-        self.decide = nn.Conv2d(shape.luck, coarse, 1, bias=False)
+        self.prior = nn.Conv2d(coarse, shape.num_said, 1)
+        self.decide = nn.Conv2d(shape.num_luck, coarse, 1, bias=False)
         self.up = nn.ConvTranspose2d(coarse, middle, 2, 2)
         self.up_again = nn.ConvTranspose2d(middle, fine, 2, 2)
         self.say = nn.Conv2d(fine, (3 + NUM_CHOSEN) * CELL_PX**2, 1)
@@ -164,9 +161,9 @@ class World(nn.Module):
         middle = self.middle_in(self.down(fine) + acted[1])
         return Looked(fine, middle, self.coarse_in(self.down_again(middle) + acted[2]))
 
-    def expected(self, looked: Looked) -> Spread:
+    def expected(self, looked: Looked) -> Spread | Odds:
         """What luck is likely."""
-        return spread_of(self.prior(looked.coarse))
+        return self.shape.luck_of(self.prior(looked.coarse))
 
     def foresee(
         self,

@@ -43,6 +43,7 @@ def main(
             "colour",
             "edges",
             "fish",
+            "figure",
         ]
     ] = "small",
     out: Path | None = None,
@@ -57,8 +58,8 @@ def main(
 
     `small` goes into the package, and the restorers join it there. `edges` makes a map from
     drawings to pictures, for `kineo transfer --map`; `vae` the codec that `latent` is given as
-    `codec`; `fish` the world of a game (after `make .venv/.games`). These stay in `out`, which is
-    out/train for `small` and out/train-RECIPE else.
+    `codec`; `fish` the world of a game (after `make .venv/.games`), `figure` that of a walking
+    figure. These stay in `out`, which is out/train for `small` and out/train-RECIPE else.
     `further` trains a shipped restorer on, on other clips: gently, or as steps and rate say.
     """
     machine.settle()
@@ -66,8 +67,8 @@ def main(
         raise ValueError(f"{recipe} is not trained further: give one of {restoring.SHIPPED}.")
     named = f"out/train-{recipe}" + ("-further" if further else "")
     out = out or Path("out/train" if recipe == "small" else named)
-    if recipe == "fish":
-        print(f"Wrote {worlds.fish(out, minutes)}")
+    if recipe in worlds.SHIPPED:
+        print(f"Wrote {worlds.shipped(recipe, out, minutes)}")
         return
     if further:
         result = restoring.train(

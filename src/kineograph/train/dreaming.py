@@ -18,15 +18,14 @@ from torch.optim import AdamW, Optimizer
 from kineograph.data.loader import Batch
 from kineograph.models.critic import Critic, fooled, told_apart
 from kineograph.models.layers import zeroed
+from kineograph.models.luck import Odds, Spread, divergence
 from kineograph.models.unet import Block
 from kineograph.models.world import (
     CELL_PX,
     STRIDE_PX,
     Foreseen,
-    Spread,
     World,
     WorldShape,
-    spread_of,
 )
 from kineograph.train.scoring import FLOOR
 from kineograph.video.levels import from_levels, in_bytes, to_8_bits
@@ -58,11 +57,15 @@ class Guesser(nn.Module):
             nn.Conv2d(fine, coarse, STRIDE_PX // CELL_PX, STRIDE_PX // CELL_PX),
             Block(coarse),
         )
-        self.say = zeroed(nn.Conv2d(coarse, 2 * shape.luck, 1))
+        self.shape, self.say = shape, nn.Conv2d(coarse, shape.num_said, 1)
+        if not shape.ways:  # ways that are all alike would never part
+            zeroed(self.say)
 
-    def forward(self, last: Float[Tensor, "n 3 h w"], came: Float[Tensor, "n 3 h w"]) -> Spread:
+    def forward(
+        self, last: Float[Tensor, "n 3 h w"], came: Float[Tensor, "n 3 h w"]
+    ) -> Spread | Odds:
         seen = F.pixel_unshuffle(torch.cat([came - last, came], 1), CELL_PX)
-        return spread_of(self.say(self.look(seen)))
+        return self.shape.luck_of(self.say(self.look(seen)))
 
 
 class Studied(nn.Module):
@@ -148,8 +151,9 @@ def foretold(
         action = one_hot(batch.extra["actions"][:, step], world)
         looked = world.look(past, plate, action)
         spread, likely = model.guesser(past[:, -1], truth), world.expected(looked)
-        luck = spread.at(drawn_like(spread.mean, generator))
-        said = world.foresee(past[:, -1], plate, looked, luck)
+        size = (len(past), *world.shape.luck_size)
+        noise = torch.randn(size, generator=generator, device=past.device)
+        said = world.foresee(past[:, -1], plate, looked, spread.at(noise))
         cost = (there * divergence(spread, likely)).mean()
         rest = rest + SPREAD_PRICE * cost + judged(said, batch, step)
         parts[f"decibels_{step + 1}"] = decibels(said.frame, truth, there)
@@ -234,13 +238,6 @@ def log_error(
     return (there * ((made - truth).square().mean((1, 2, 3)) + FLOOR).log()).mean()
 
 
-def divergence(spread: Spread, likely: Spread) -> Float[Tensor, " n"]:
-    """How many nats it takes to say what was drawn from one to who expects the other."""
-    ratio = spread.log_variance - likely.log_variance
-    apart = (spread.mean - likely.mean).square() / likely.log_variance.exp()
-    return 0.5 * (ratio.exp() + apart - 1 - ratio).sum((1, 2, 3))
-
-
 def judged(said: Foreseen, batch: Batch, step: int) -> Float[Tensor, ""]:
     """What wrong rewards and ends cost; rewards count as at most 1."""
     reward = batch.extra["rewards"][:, step].clamp(-1, 1)
@@ -286,10 +283,6 @@ def real_of(model: Studied, batch: Batch) -> Float[Tensor, "m 3 3 h w"]:
 
 def actions_of(model: Studied, batch: Batch) -> Float[Tensor, "m a"]:
     return one_hot(batch.extra["actions"].flatten(), model.world)
-
-
-def drawn_like(x: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(x.shape, generator=generator, device=x.device)
 
 
 def optimizer(model: nn.Module, learning_rate: float) -> Optimizer:

@@ -22,7 +22,8 @@ from kineograph.train.loop import FitOptions, FitResult, fit
 from kineograph.train.watch import HeldOut
 from kineograph.video.levels import from_levels
 
-LUCKS, NUM_DREAMED, DREAMED_FRAMES, HELD_FRAMES = (1.0, 1.25, 1.5, 1.75, 2.0), 4, 150, 7
+LUCKS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+NUM_DREAMED, DREAMED_FRAMES, HELD_FRAMES = 4, 150, 7
 APART_LEVELS = 24
 HELD_OUT_SHARE, NUM_WATCHED = 0.2, 96
 NUM_STARTS, START_AT = 8, 80
@@ -48,13 +49,14 @@ class Stage:
 @dataclass(frozen=True)
 class Course:
     """How a world is learned. device: "auto" takes a GPU where there is one. stages: by default
-    those that suit the device."""
+    those that suit the device. ways: how many luck has, 0 for numbers."""
 
     minutes: float
     seed: int = 0
     device: str = "auto"
     stages: tuple[Stage, ...] = ()
     channels: tuple[int, int, int] = (80, 160, 320)
+    ways: int = 16
 
     def __post_init__(self) -> None:
         if self.minutes <= 0:
@@ -73,9 +75,8 @@ class Course:
         return self.stages or (WIDE if self.place == "cuda" else NARROW)
 
 
-FISH, FISH_SEEDS, FISH_FRAMES = "procgen:bigfish", tuple(range(1, 15)), 2800
 NARROW = (Stage(3, 8, 1e-3, 0.4), Stage(6, 4, 6e-4, 0.6))
-WIDE = (Stage(3, 96, 1e-3, 0.4), Stage(6, 64, 6e-4, 0.6))
+WIDE = (Stage(3, 64, 1e-3, 0.4), Stage(6, 64, 6e-4, 0.6))
 """For a processor, and for a GPU."""
 
 
@@ -94,7 +95,7 @@ def learn(recordings: Sequence[Episodes], how: Course, out: Path) -> LearnedWorl
     """
     learned, held = parted(joined(recordings))
     height, width = learned.frames.shape[1:3]
-    shape = WorldShape(learned.num_actions, height, width, channels=how.channels)
+    shape = WorldShape(learned.num_actions, height, width, channels=how.channels, ways=how.ways)
     torch.manual_seed(how.seed)
     model = Studied(World(shape), 1)
     watched = watched_on(held, shape)
@@ -108,22 +109,45 @@ def learn(recordings: Sequence[Episodes], how: Course, out: Path) -> LearnedWorl
     return LearnedWorld(world, {**numbers, "luck": lively(world, watched.batches[0])})
 
 
-def fish(out: Path, minutes: float | None = None) -> Path:
-    """The shipped world: Procgen's bigfish (code MIT, art CC0 and CC-BY), recorded and learned.
+@dataclass(frozen=True)
+class Shipped:
+    """A world that travels in the package: its game, what is recorded of it, for how long it is
+    learned on a GPU."""
 
-    About five minutes on a large GPU, where one is; else as many hours. ValueError if Procgen is
-    not there to be recorded.
+    name: str
+    game: str
+    seeds: tuple[int, ...]
+    num_frames: int
+    minutes: float
+    ways: int
+
+
+SHIPPED = {
+    "fish": Shipped(weights.SHIPPED_WORLD, "procgen:bigfish", tuple(range(1, 15)), 2800, 5.0, 0),
+    "figure": Shipped(weights.SHIPPED_FIGURE, recording.FIGURE, tuple(range(1, 17)), 3500, 6.0, 16),
+}
+"""Procgen's bigfish (code MIT, art CC0 and CC-BY), and our own figure."""
+AS_LONG_ON_A_CPU = 96
+
+
+def shipped(recipe: str, out: Path, minutes: float | None = None) -> Path:
+    """Records and learns one of SHIPPED; gives its file.
+
+    A few minutes on a large GPU, where one is; else as many hours and more. ValueError if the game
+    is not there to be recorded.
     """
-    folders = [out / "recordings" / str(seed) for seed in FISH_SEEDS]
-    for seed, folder in zip(FISH_SEEDS, folders, strict=True):
+    made = SHIPPED[recipe]
+    folders = [out / "recordings" / str(seed) for seed in made.seeds]
+    for seed, folder in zip(made.seeds, folders, strict=True):
         if not folder.exists():
-            recording.record(FISH, folder, FISH_FRAMES, 128, seed, lambda: None)
+            recording.record(made.game, folder, made.num_frames, 128, seed, lambda: None)
     loaded = [recording.load(folder) for folder in folders]
-    how = Course(minutes or (5.0 if torch.cuda.is_available() else 480.0))
+    longer = 1 if torch.cuda.is_available() else AS_LONG_ON_A_CPU
+    how = Course(minutes or made.minutes * longer, ways=made.ways)
     learned = learn([played for played, _ in loaded], how, out)
     about = told(loaded[0][1])
-    card = {"name": weights.SHIPPED_WORLD, "recipe": f"{__name__}.fish", **about, **learned.numbers}
-    path = out / f"{weights.SHIPPED_WORLD}.safetensors"
+    card = {"name": made.name, "recipe": f"{__name__}.{recipe}", **about, **learned.numbers}
+    path = out / f"{made.name}.safetensors"
     weights.save(learned.world, path, card, small=True)
     return path
 
@@ -138,7 +162,12 @@ def _stage(
 ) -> FitResult:
     stage = how.taken[number]
     windows = Windows(
-        played, model.world.shape.num_past, stage.num_steps, stage.batch_size, how.seed + number
+        played,
+        model.world.shape.num_past,
+        stage.num_steps,
+        stage.batch_size,
+        how.seed + number,
+        num_workers=2 if how.place == "cpu" else 6,
     )
     options = FitOptions(
         steps=STEPS,
@@ -188,6 +217,7 @@ def _cut(played: Episodes, part: slice) -> Episodes:
         played.rewards[part],
         played.ends[part],
         played.num_actions,
+        None if played.cuts is None else played.cuts[part],
     )
 
 
