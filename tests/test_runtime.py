@@ -15,7 +15,7 @@ from kineograph.answer.exported import OUTPUTS, export, inputs_of
 from kineograph.models import weights
 from kineograph.models.playable import Playable
 from kineograph.models.world import World, WorldShape
-from kineograph.runtime import Arrays, Backend, Runs, by_onnx, by_openvino, by_torch, files
+from kineograph.runtime import Arrays, Backend, Runs, by_cuda, by_onnx, by_openvino, by_torch, files
 from tiny_world import tiny_world
 
 CARD = {"actions": ["a", "b", "c", "d"], "by": "Élodie & <Jörg>"}
@@ -31,6 +31,7 @@ with_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="OpenVINO i
 with_nncf = pytest.mark.skipif(
     not (find_spec("openvino") and find_spec("nncf")), reason="NNCF is not installed"
 )
+with_cuda = pytest.mark.skipif(not by_cuda.here(), reason="there is no CUDA device")
 with_compiler = pytest.mark.skipif(not by_torch.compiles(), reason="no C++ compiler works")
 
 
@@ -68,10 +69,23 @@ def assert_same(run: Runs, world: World) -> None:
     [
         pytest.param("openvino", marks=with_openvino),
         pytest.param("onnx", marks=with_onnx),
+        pytest.param("graphs", marks=with_cuda),
     ],
 )
 def test_every_backend_answers_as_eager_does(backend: Backend) -> None:
     assert_same(prepared(tiny_world(), backend), tiny_world())
+
+
+@pytest.mark.skipif(by_cuda.here(), reason="there is a CUDA device")
+def test_graphs_need_a_device() -> None:
+    with pytest.raises(ValueError, match="need a CUDA device, and torch finds none here"):
+        prepared(tiny_world(), "graphs")
+    assert runtime.chosen("auto") in ("openvino", "eager")
+
+
+@with_cuda
+def test_graphs_are_chosen_where_there_is_a_device() -> None:
+    assert runtime.chosen("auto") == "graphs"
 
 
 @with_compiler

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from torch import Tensor, nn
 
-from kineograph.runtime import by_onnx, by_openvino, by_torch
+from kineograph.runtime import by_cuda, by_onnx, by_openvino, by_torch
 from kineograph.runtime.kinds import Arrays, Backend, Runs
 
 __all__ = ["NEEDS", "Arrays", "Backend", "Runs", "chosen", "need", "prepared"]
@@ -24,11 +24,20 @@ CALLED = {"openvino": "OpenVINO", "nncf": "NNCF", "onnx": "ONNX", "onnxruntime":
 def chosen(backend: Backend) -> Backend:
     """What "auto" stands for here. ValueError for one that does not run here."""
     if backend == "auto":
-        return "openvino" if find_spec("openvino") else "eager"
+        return best()
+    if backend == "graphs" and not by_cuda.here():
+        raise ValueError("Graphs need a CUDA device, and torch finds none here: use eager.")
     need(*NEEDS.get(backend, ()))
     if backend == "compiled" and not by_torch.compiles():
         raise ValueError("torch compiles with a C++ compiler, and none works here: use eager.")
     return backend
+
+
+def best() -> Backend:
+    """The fastest here that answers as eager does."""
+    if by_cuda.here():
+        return "graphs"
+    return "openvino" if find_spec("openvino") else "eager"
 
 
 def need(*packages: str) -> None:
@@ -55,6 +64,8 @@ def prepared(
     model, backend = model.eval().requires_grad_(False), chosen(backend)
     if backend == "compiled":
         return by_torch.compiled(model, example)
+    if backend == "graphs":
+        return by_cuda.graphs(model, example)
     if backend == "onnx":
         return by_onnx.onnx(model, example)
     if backend == "openvino":

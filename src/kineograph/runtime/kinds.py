@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from torch.jit._trace import TracerWarning
 
-Backend = Literal["auto", "eager", "compiled", "openvino", "int8", "onnx"]
+Backend = Literal["auto", "eager", "compiled", "graphs", "openvino", "int8", "onnx"]
 Arrays = tuple[np.ndarray, ...]
 Runs = Callable[..., Arrays]
 """Takes arrays as the model takes tensors, and gives arrays as it gives tensors."""

@@ -1,0 +1,125 @@
+"""A stream as `kineo stream` runs it, measured: its rate, how late frames are, and its memory.
+
+Memory is what the process holds every thousand frames: it may settle, and then may not grow.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+
+from kineograph import tasks
+from kineograph.answer.live import Made, Make, Policy, Tally, run
+from kineograph.models.window import Predictor
+from kineograph.train.machine import held_mb, looking_at_what_is_new
+from kineograph.video.live import open_live
+
+EVERY = 1000
+"""So many frames lie between two looks at the memory."""
+FOR_EVER = 10**6
+SETTLED = 0.5
+"""The first half of a run may still settle; growth and latency are measured in the rest."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """How a stream went. cpu_ms: of all cores, for each frame.
+
+    held_mb: what the process held, every `every` frames, the first time after one frame.
+    """
+
+    num_frames: int
+    num_dropped: int
+    fps: float
+    cpu_ms: float
+    median_ms: float
+    p99_ms: float
+    every: int
+    held_mb: tuple[float, ...]
+
+    @property
+    def growth_mb(self) -> float:
+        """By how much memory grew in the second half, along the line that fits it best."""
+        late = self.held_mb[int(SETTLED * len(self.held_mb)) :]
+        if len(late) < 2:
+            return 0.0
+        slope = np.polyfit(np.arange(len(late)), late, 1)[0]
+        return float(slope) * (len(late) - 1)
+
+    @property
+    def trembling_mb(self) -> float:
+        """By how much it goes up and down about that line: less growth than this is none."""
+        late = np.array(self.held_mb[int(SETTLED * len(self.held_mb)) :])
+        if len(late) < 3:
+            return 0.0
+        at = np.arange(len(late))
+        return float(np.std(late - np.polyval(np.polyfit(at, late, 1), at)))
+
+
+def enhancing(what: tasks.Enhancement, model: Predictor) -> Make:
+    """What `kineo stream` makes of frames."""
+    return lambda frames: tasks.enhance(frames, what, model, live=True)
+
+
+def streamed(
+    film: Path, make: Make | None, num_frames: int, paced: bool, every: int = EVERY
+) -> Streamed:
+    """Streams so many frames of a film, over and over, to nowhere.
+
+    paced: at its own rate, as a camera sends, and what is more than a second late is dropped: this
+    tells the latency. Else as fast as it goes, and nothing is dropped: this tells the rate, and a
+    frame's latency is mostly how long it waits.
+    """
+    policy = Policy(paced=paced, most_late_seconds=1.0 if paced else None)
+    info, frames = open_live(str(film), FOR_EVER)
+    tally, stop, held, let_go = Tally(), Event(), list[float](), list[int]()
+    show = _counting(
+        num_frames, every, held, lambda: (stop.set(), let_go.append(tally.num_dropped))
+    )
+    with looking_at_what_is_new():
+        began, busy = time.perf_counter(), time.process_time()
+        error = run(info, frames, policy, make, show, stop, tally)
+        seconds, worked = time.perf_counter() - began, time.process_time() - busy
+    if error is not None:
+        raise error
+    now = tally.figures((1 - SETTLED) * seconds)
+    return Streamed(
+        now.shown,
+        let_go[0],
+        now.shown / seconds,
+        1000 * worked / max(now.shown, 1),
+        1000 * now.median_seconds,
+        1000 * now.p99_seconds,
+        every,
+        tuple(held),
+    )
+
+
+def _counting(
+    num_frames: int, every: int, held: list[float], over: Callable[[], object]
+) -> Callable[[Made], None]:
+    """Shows nothing, looks at the memory now and then, and tells when so many frames are shown."""
+    done = 0
+
+    def show(made: Made) -> None:
+        nonlocal done
+        if done % every == 0:
+            held.append(held_mb())
+        done += 1
+        if done == num_frames:
+            over()
+
+    return show
+
+
+def told(name: str, went: Streamed) -> str:
+    """As a line for people."""
+    return (
+        f"{name}: {went.num_frames} frames, {went.fps:.1f} a second ({went.cpu_ms:.1f} ms of "
+        f"processor each), latency {went.median_ms:.0f} ms, 99 of 100 within {went.p99_ms:.0f}; "
+        f"{went.num_dropped} dropped; memory {went.held_mb[0]:.0f} to {went.held_mb[-1]:.0f} MB, "
+        f"{went.growth_mb:+.1f} MB in the second half ({went.trembling_mb:.1f} of trembling)"
+    )
