@@ -20,13 +20,25 @@ from torch import Tensor
 
 from films import film, stored, textured
 from kineograph import video
-from kineograph.answer.live import Filed, Given, Made, Policy, Tally, Times, Waiting, beside, run
+from kineograph.answer.live import (
+    Filed,
+    Given,
+    Made,
+    Policy,
+    Recent,
+    Tally,
+    Times,
+    Waiting,
+    beside,
+    run,
+)
 from kineograph.cli import main
 from kineograph.cli.stream_commands import Stream
 from kineograph.cli.streams import stream
 from kineograph.serve.doors import SAFE
 from kineograph.serve.stream import HEADER, MOST_UNSEEN, MOST_VIEWERS, Screen, app
 from kineograph.video.live import open_live
+from rtsp import served_once, transport_stream
 
 with warnings.catch_warnings():  # of httpx, whose successor Starlette would rather have
     warnings.simplefilter("ignore", UserWarning)
@@ -248,15 +260,17 @@ def test_lines_make_frames_smaller(given: Path, tmp_path: Path) -> None:
 def test_what_is_foretold_stands_beside_what_is(given: Path) -> None:
     """Each time the last frames are given, though some were dropped."""
     policy = Policy(most_late_seconds=None, num_recent=4)
-    lengths: list[int] = []
+    lengths, numbers = list[int](), list[int]()
 
-    def foretell(clip: Tensor) -> Tensor:
-        lengths.append(len(clip))
-        return clip[0]
+    def foretell(clip: Recent) -> Tensor:
+        lengths.append(len(clip.frames))
+        numbers.append(clip.number)
+        return clip.frames[0]
 
     shown, _ = streamed(given, policy, lambda clips: beside(clips, foretell))
     plain = video.read(given).frames
     assert lengths == [1, 2, 3, *[4] * (NUM - 3)]
+    assert numbers == list(range(NUM))
     for number, made in enumerate(shown):
         assert made.frame is not None
         assert torch.equal(made.frame[..., :64], plain[number])
@@ -264,7 +278,13 @@ def test_what_is_foretold_stands_beside_what_is(given: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "width"), [({"denoise": 1.0}, 64), ({"scale": 2}, 128), ({"predict": 0.1}, 128)]
+    ("asked", "width"),
+    [
+        ({"denoise": 1.0}, 64),
+        ({"denoise": 1.0, "look_ahead": True}, 64),
+        ({"scale": 2}, 128),
+        ({"predict": 0.1}, 128),
+    ],
 )
 def test_each_task_is_asked_as_by_its_own_verb(
     given: Path, tmp_path: Path, asked: dict[str, Any], width: int
@@ -300,6 +320,32 @@ def test_an_address_that_sends_nothing_is_not_waited_for() -> None:
         open_live("udp://127.0.0.1:18231", timeout_seconds=0.3)
 
 
+def test_a_camera_that_breaks_off_is_opened_again() -> None:
+    """Its server is gone after a film, and comes back at the same address."""
+    film = transport_stream(40, 64, 48)
+    port = served_once(film)
+    Timer(0.7, lambda: served_once(film, port)).start()
+    _, frames = open_live(f"rtsp://127.0.0.1:{port}/x", again_seconds=2.0)
+    seen: list[int] = []
+    with pytest.raises(ValueError, match="not come back for 2 seconds"):
+        seen.extend(frame.width for frame in frames)
+    assert 76 <= len(seen) <= 80
+
+
+def test_a_camera_that_breaks_off_is_over_where_nobody_waits() -> None:
+    info, frames = open_live(f"rtsp://127.0.0.1:{served_once(transport_stream(40, 64, 48))}/x")
+    assert (info.width, info.height, info.fps) == (64, 48, 24)
+    assert 38 <= sum(1 for _ in frames) <= 40
+
+
+def test_a_camera_that_comes_back_in_another_size_is_told() -> None:
+    port = served_once(transport_stream(40, 64, 48))
+    _, frames = open_live(f"rtsp://127.0.0.1:{port}/x", again_seconds=5.0)
+    served_once(transport_stream(40, 48, 48), port)
+    with pytest.raises(ValueError, match="from 64x48 to 48x48"):
+        list(frames)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -312,6 +358,7 @@ def test_an_address_that_sends_nothing_is_not_waited_for() -> None:
         ({"predict": 1.0, "denoise": 1.0}, "by itself"),
         ({"predict": 0.0}, "0.0 seconds"),
         ({"port": 70000}, "port is 70000"),
+        ({"again": -1.0}, "again is -1"),
         ({"source": "-", "loop": 2}, "2 times"),
         ({"source": "-", "fast": True}, "pace of its own"),
         ({"source": "camera:0", "fast": True}, "pace of its own"),

@@ -22,10 +22,12 @@ from kineograph.answer import (
     Progress,
     Sampling,
     cleaned,
+    cleaned_at_once,
     coloured,
     continued,
     deblurred,
     enlarged,
+    enlarged_at_once,
     filled,
     in_between,
     translated,
@@ -298,23 +300,30 @@ class Enhancement:
 
 
 def enhance(
-    frames: Iterable[Frame], what: Enhancement, model: Predictor | None = None
+    frames: Iterable[Frame],
+    what: Enhancement,
+    model: Predictor | None = None,
+    live: bool = False,
 ) -> Iterator[Frame]:
     """Frames with less flicker, noise and blur, more pixels, and colours, as asked, in that order.
 
-    Looks a few frames ahead (15 for flicker, 12 to 16 for the rest).
+    Looks a few frames ahead (15 for flicker, 12 to 16 for the rest); `live` does so for flicker
+    alone, so each frame is answered when it comes, less well. ValueError for live deblurring.
     """
+    if live and what.deblur:
+        raise ValueError("Blur is measured over the frames around: live, it cannot be undone.")
     model, stream = model or weights.load(), iter(frames)
+    clean, enlarge = (cleaned_at_once, enlarged_at_once) if live else (cleaned, enlarged)
     if what.deflicker:
         stream = flicker.deflickered(stream, what.deflicker)
     if what.deblur:
         stream = deblurred(model, stream, what.denoise)
     elif what.denoise:
-        stream = cleaned(model, stream, what.denoise)
+        stream = clean(model, stream, what.denoise)
     if what.colourise:
         stream = coloured(model, stream, what.colourise)
     if what.scale > 1:
-        stream = enlarged(model, stream, what.scale)
+        stream = enlarge(model, stream, what.scale)
     return stream
 
 

@@ -1,6 +1,13 @@
 """The only meeting point of question, model and kernel: what is known goes in, frames come out."""
 
-from kineograph.answer.continuing import Sampling, answered_window, continued
+from kineograph.answer.continuing import (
+    Sampling,
+    answered_window,
+    continued,
+    foretold,
+    num_recent_of,
+)
+from kineograph.answer.instant import cleaned_at_once, enlarged_at_once
 from kineograph.answer.restoring import (
     Frame,
     Measured,
@@ -23,12 +30,16 @@ __all__ = [
     "Sampling",
     "answered_window",
     "cleaned",
+    "cleaned_at_once",
     "coloured",
     "continued",
     "deblurred",
     "enlarged",
+    "enlarged_at_once",
     "filled",
+    "foretold",
     "in_between",
+    "num_recent_of",
     "restored",
     "restorer",
     "translated",

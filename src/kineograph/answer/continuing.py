@@ -1,8 +1,9 @@
 """The only meeting point of question, model and kernel: windows of frames, one after another."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -12,13 +13,19 @@ from kineograph import sample, schedule
 from kineograph.answer.tiles import sized
 from kineograph.flow import velocity_from_clean
 from kineograph.models.candidates import NUM_SOURCES
+from kineograph.models.kept import Kept
 from kineograph.models.motion import NUM_KNOWN
-from kineograph.models.window import Predictor, Window, opened
+from kineograph.models.net import Kineo
+from kineograph.models.window import Predictor, Window, foreseeing, foreseen, opened
 from kineograph.sample import Progress
 from kineograph.video.levels import to_8_bits
 
 WORKING_PX = 144
 """Motion is thought out at no more than this short side, and carried out at the film's own size."""
+
+MOST_APART = 2
+"""Of 16 watched clips, 24 frames ahead, one window of every third frame had 22.4 dB, three windows
+of all frames 23.1; of 24 clips, 12 ahead, one of every second frame 23.94, two of all 23.91."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +91,61 @@ def answered_window(
 ) -> Window:
     """The next window of frames, thought out at the size of `known`."""
     window = opened(model, known, mean=sampling.steps == 1)
+    return _sampled(window, sampling.steps, generator)
+
+
+def _sampled(window: Window, steps: int, generator: torch.Generator) -> Window:
+    """The window, answered through the kernel."""
     noise = torch.randn(window.question.frames.shape, generator=generator)
 
     def velocity(latents: Tensor, sigma: Tensor) -> Tensor:
         return velocity_from_clean(latents, window.clean(latents, sigma), sigma)
 
-    levels = schedule.joint(sampling.steps, window.question.num_frames)
+    levels = schedule.joint(steps, window.question.num_frames)
     sample.euler(velocity, window.question, noise, levels)
     return window
+
+
+def stride_of(num_ahead: int) -> int | None:
+    """How far apart known frames are for one window to reach so many ahead; None: too far."""
+    stride = -(-num_ahead // NUM_KNOWN)
+    return stride if stride <= MOST_APART else None
+
+
+@torch.inference_mode()
+def foretold(
+    model: Predictor,
+    frames: Sequence[Float[Tensor, "3 h w"]],
+    number: int,
+    num_ahead: int,
+    kept: Kept,
+    sampling: Sampling | None = None,
+) -> Float[Tensor, "3 h w"]:
+    """The one frame that comes so many after the last of these, at its size: its mean.
+
+    frames: the newest ones, of which the last has this number and those before it one less each;
+    `num_recent_of` says how many count. kept: carried from call to call, so that only what is new
+    is measured. Where one window cannot reach so far it is `continued`'s last frame.
+    """
+    sampling, stride = sampling or Sampling(), stride_of(num_ahead)
+    if stride is None or not isinstance(model, Kineo) or foreseeing(model) is None:
+        *_, answer = continued(model, torch.stack(list(frames[-NUM_KNOWN:])), num_ahead, sampling)
+        return answer
+    at = [max(0, len(frames) - 1 - stride * n) for n in reversed(range(NUM_KNOWN))]
+    kept.goes_on([number - len(frames) + 1 + place for place in at])
+    size = _working_size(frames[-1].shape[-2], frames[-1].shape[-1], sampling.working_px)
+    small = [
+        kept.once("small", (n,), partial(sized, frames[place], *size)) for n, place in enumerate(at)
+    ]
+    window = foreseen(model, torch.stack(small), num_ahead / stride, kept)
+    _sampled(window, 1, torch.Generator().manual_seed(sampling.seed))
+    newest = torch.stack([frames[place] for place in at[-NUM_SOURCES:]])
+    return to_8_bits(window.frame(0, newest))
+
+
+def num_recent_of(num_ahead: int) -> int:
+    """How many of the newest frames `foretold` looks at."""
+    return (NUM_KNOWN - 1) * (stride_of(num_ahead) or 1) + 1
 
 
 def _working_size(height: int, width: int, working_px: int) -> tuple[int, int]:

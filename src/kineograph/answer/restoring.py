@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from kineograph import sample, schedule
-from kineograph.answer.tiles import tiled
+from kineograph.answer.tiles import Restore, tiled
 from kineograph.flow import velocity_from_clean
 from kineograph.known import Known
 from kineograph.models import aligned, carried, cuts, sharpen, uncover
@@ -54,7 +54,7 @@ def restorer(model: Predictor, name: str) -> Restorer:
 
 
 @torch.inference_mode()
-def restored(net: Restorer, shown: Shown, known: Known) -> Frame:
+def restored(net: Restore, shown: Shown, known: Known) -> Frame:
     """One frame: what is known of it as it is, the rest by the restorer, in one step of the kernel.
 
     The restorer gives the mean, so the noise that the kernel begins with plays no part: it is 0.
@@ -118,8 +118,8 @@ def enlarged(model: Predictor, frames: Iterable[Frame], scale: int) -> Iterator[
     if scale not in (2, 4):
         raise ValueError(f"The scale is {scale}: give 2 or 4.")
     net = restorer(model, "enlarge")
-    many = (_many(frame, scale) for frame in frames)
-    yield from (answer for _, answer, _ in _from_carried(net, many, scale / 4))
+    large = (many(frame, scale) for frame in frames)
+    yield from (answer for _, answer, _ in _from_carried(net, large, scale / 4))
 
 
 def translated(net: Restorer, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -128,8 +128,8 @@ def translated(net: Restorer, frames: Iterable[Frame]) -> Iterator[Frame]:
     for frame in frames:
         picture = picture_of(frame)
         made, doubt = aligned.last_frame(picture, *(before or (picture, picture)))
-        shown = _shown(picture, made[None], doubt[None], [float(before is not None)])
-        answer = restored(net, shown, _nothing(frame))
+        shown = shown_to(picture, made[None], doubt[None], [float(before is not None)])
+        answer = restored(net, shown, nothing_known(frame))
         before = (picture, picture_of(answer))
         yield answer
 
@@ -175,10 +175,10 @@ def in_between(
     start, end = pictures[1:3]
     assert start is not None
     assert end is not None
-    flows, unknown = (measured or Measured()).of(around, pictures), _nothing(frame_of(start))
+    flows, unknown = (measured or Measured()).of(around, pictures), nothing_known(frame_of(start))
     for t in moments:
         found = between(start, end, flows, t)
-        shown = _shown(found.blend, found.made, found.doubt, [t])
+        shown = shown_to(found.blend, found.made, found.doubt, [t])
         yield restored(net, shown, unknown)
 
 
@@ -250,7 +250,7 @@ def _chunk(net: Restorer, pairs: list[Holed], wanted: range) -> Iterator[Answere
             yield frame, holes[n], holes[n]
             continue
         made, doubt = shown[n]
-        asked = _shown(made[-1], made, doubt, [float(holes[n].mean())], holes[n])
+        asked = shown_to(made[-1], made, doubt, [float(holes[n].mean())], holes[n])
         answer = restored(net, asked, Known(frame[None, None], hole[None, None].to(frame.dtype)))
         yield answer, holes[n], thick(holes[n] & (doubt[:-2].min(0) == aligned.UNLIKE))
 
@@ -259,11 +259,12 @@ def _cleaned(model: Predictor, frames: Iterable[Frame]) -> Iterator[tuple[Frame,
     """Each frame, and its answer without noise and compression, held steady."""
     held = None
     for frame, answer, noise in _from_carried(restorer(model, "clean"), frames, 0.0):
-        held = held_on(held, _levels_of(answer), noise)
+        held = held_on(held, levels_of(answer), noise)
         yield frame, frame_of(held.frame)
 
 
-def _levels_of(frame: Frame) -> Float[np.ndarray, "h w 3"]:
+def levels_of(frame: Frame) -> Float[np.ndarray, "h w 3"]:
+    """Levels of 0 to 255, channels last."""
     return rearrange((frame + 1) * 127.5, "c h w -> h w c").contiguous().numpy()
 
 
@@ -282,18 +283,19 @@ def _from_carried(
     for now, behind, ahead in carried.both_ways(seen()):
         frame = waiting.popleft()
         made, doubt = carried.shown(behind, ahead)
-        unknown = unknown or _nothing(frame)
-        asked = _shown(now.picture, made, doubt, [now.noise / 25, told])
+        unknown = unknown or nothing_known(frame)
+        asked = shown_to(now.picture, made, doubt, [now.noise / 25, told])
         yield frame, restored(net, asked, unknown), now.noise
 
 
-def _shown(
+def shown_to(
     own: Picture,
     made: UInt8[np.ndarray, "k h w 3"],
     doubt: UInt8[np.ndarray, "k h w"],
     told: list[float],
     hole: np.ndarray | None = None,
 ) -> Shown:
+    """One frame's pictures as a restorer takes them; told: what `RestorerShape.num_told` counts."""
     seen = torch.ones(own.shape[:2], dtype=torch.bool) if hole is None else torch.from_numpy(~hole)
     return Shown(
         rearrange(torch.from_numpy(own), "h w c -> 1 c h w"),
@@ -304,12 +306,14 @@ def _shown(
     )
 
 
-def _nothing(like: Frame) -> Known:
+def nothing_known(like: Frame) -> Known:
+    """The question about a frame of that shape that has no known pixel."""
     c, h, w = like.shape
     return Known.nothing(1, 1, c, h, w)
 
 
-def _many(frame: Frame, scale: int) -> Float[Tensor, "3 h2 w2"]:
+def many(frame: Frame, scale: int) -> Float[Tensor, "3 h2 w2"]:
+    """The frame in so many times as many pixels a side, by bicubic interpolation."""
     h, w = frame.shape[-2:]
     picture = cv2.resize(picture_of(frame), (w * scale, h * scale), interpolation=cv2.INTER_CUBIC)
     return frame_of(np.asarray(picture))

@@ -119,7 +119,9 @@ def beside(shown: Shown, moved: Float[Tensor, "n 3 h w"]) -> Shown:
 
 
 @torch.no_grad()
-def coming_of(known: Float[Tensor, "b 8 3 h w"], said: Said, horizons: Sequence[int]) -> Coming:
+def coming_of(
+    known: Float[Tensor, "b 8 3 h w"], said: Said, horizons: Sequence[int | float]
+) -> Coming:
     """What is asked of the frames that `said` answers, clip by clip: b * n of them.
 
     horizons: how far ahead each is; 1 is the next frame.
@@ -137,7 +139,7 @@ def coming_of(known: Float[Tensor, "b 8 3 h w"], said: Said, horizons: Sequence[
     return Coming(shown, said.paths[:, :, 0].flatten(0, 1))
 
 
-def told_of(horizon: int) -> tuple[float, float]:
+def told_of(horizon: int | float) -> tuple[float, float]:
     """How far ahead a frame is, as numbers near 1."""
     return horizon / FARTHEST, math.log2(horizon) / math.log2(FARTHEST)
 

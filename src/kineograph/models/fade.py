@@ -41,7 +41,7 @@ class Fade:
         light = self.light[-len(frames) :].clamp(min=DARKEST).view(-1, 1, 1, 1)
         return ((frames + 1) / light - 1).clamp(-1, 1)
 
-    def shown(self, frame: Float[Tensor, "c h w"], horizon: int) -> Float[Tensor, "c h w"]:
+    def shown(self, frame: Float[Tensor, "c h w"], horizon: int | float) -> Float[Tensor, "c h w"]:
         """A foretold frame in the light that it will have; horizon 1 is the next one."""
         light = max(0.0, 1 + self.step * min(horizon, self.num_steps))
         return (frame + 1) * light - 1

@@ -23,6 +23,7 @@ from kineograph.models.candidates import (
     power_of,
     split,
 )
+from kineograph.models.kept import Kept
 from kineograph.models.layers import nearby, smoothed
 from kineograph.models.motion import (
     FLOOR,
@@ -83,29 +84,34 @@ class Guess:
     tried: Float[Tensor, "b tried 3 h w"]
     missed: Float[Tensor, "b 6 h w"]
 
-    def fit_at(self, horizon: int) -> Fit:
+    def fit_at(self, horizon: int | float) -> Fit:
         """The fit for a horizon; 1 is the next frame."""
-        return self.fits[min(horizon, NUM_TRIED) - 1]
+        return self.fits[min(int(horizon), NUM_TRIED) - 1]
 
 
-def guess_of(known: Float[Tensor, "b 8 3 h w"]) -> Guess:
-    """The guess for frames in [-1, 1]; flow is measured on the CPU, on 8-bit pictures."""
-    return fitted(known, flows_between(in_bytes(known)))
+def guess_of(known: Float[Tensor, "b 8 3 h w"], kept: Kept | None = None) -> Guess:
+    """The guess for frames in [-1, 1]; flow is measured on the CPU, on 8-bit pictures.
+
+    kept: what was made of these frames before, for clips that go on.
+    """
+    return fitted(known, flows_between(in_bytes(known), kept), kept)
 
 
 @torch.no_grad()
-def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"]) -> Guess:
+def fitted(
+    known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"], kept: Kept | None = None
+) -> Guess:
     """The guess from frames and the flows between them, in full precision."""
+    kept = kept or Kept(range(NUM_KNOWN))
     with torch.autocast(known.device.type, enabled=False):
-        motions = motions_of(known, found)
+        motions = motions_of(known, found, kept)
         last = NUM_KNOWN - 1
         changes = _changes(known)
         fewer: dict[int, Tensor] | None = None
         fits, tried, missed = [], [], []
         for ahead in range(1, NUM_TRIED + 1):
-            before = {t: t - ahead for t in TARGETS}
-            made = {t: foretold(_newest(known, s), motions[s], ahead) for t, s in before.items()}
-            each = {t: normal_equations(made[t], known[:, t]) for t in TARGETS}
+            made = foretold(_newest(known, last - ahead), motions[last - ahead], ahead)
+            each = {t: _told_by(t, ahead, made, known, motions, kept) for t in TARGETS}
             normal = {t: weight * each[t] for t, weight in TARGETS.items()}
             pooled = (
                 normal if fewer is None else {t: normal[t] + SHARED * fewer[t] for t in TARGETS}
@@ -120,12 +126,27 @@ def fitted(known: Float[Tensor, "b 8 3 h w"], found: Float[Tensor, "b n 2 h w"])
             weights = _solved(list(pooled.values()), SHRINK[ahead - 1])
             clues = torch.cat([*_clues(each, effects), belief, weights, changes], 1)
             fits.append(Fit(weights, belief, usual, clues))
-            blend = blended(made[last], belief * apart[last])
-            told = torch.stack([made[last][:, 1], made[last][:, 0], blend], 1)
+            blend = blended(made, belief * apart[last])
+            told = torch.stack([made[:, 1], made[:, 0], blend], 1)
             tried.append(_log_error(told - known[:, last, None]))
             if ahead == 1:
-                missed = [known[:, last] - made[last][:, 0], known[:, last] - blend]
+                missed = [known[:, last] - made[:, 0], known[:, last] - blend]
         return Guess(motions[last], tuple(fits), torch.stack(tried, 1), torch.cat(missed, 1))
+
+
+def _told_by(
+    target: int, ahead: int, made: Tensor, known: Tensor, motions: dict[int, Tensor], kept: Kept
+) -> Float[Tensor, "b k k h8 w8"]:
+    """What the candidates for a known frame say of it; `made` are those for the last one."""
+    source = target - ahead
+
+    def told() -> Float[Tensor, "b k k h8 w8"]:
+        is_last = target == NUM_KNOWN - 1
+        tried = made if is_last else foretold(_newest(known, source), motions[source], ahead)
+        return normal_equations(tried, known[:, target])
+
+    seen = range(source + 1 - NUM_SOURCES, source + 1)
+    return kept.once(f"{ahead} ahead", (*seen, target), told)
 
 
 def foretold(
@@ -184,7 +205,7 @@ def log_near(power: Float[Tensor, "b n h8 w8"], width: int = 5) -> Float[Tensor,
 
 
 def held_back(
-    fit: Fit, of: Float[Tensor, "b free free h8 w8"], horizon: int
+    fit: Fit, of: Float[Tensor, "b free free h8 w8"], horizon: int | float
 ) -> Float[Tensor, "b 1 h8 w8"]:
     """A factor below 1 where the fit would change more than it did where it was tried."""
     power = _around(power_of(fit.belief * fit.weights, of))

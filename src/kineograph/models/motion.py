@@ -1,6 +1,7 @@
 """Motion between known frames: measured by dense inverse search, trusted, bent, and carried on."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -10,6 +11,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from kineograph.models.kept import Kept
 from kineograph.models.layers import nearby, warped
 
 NUM_KNOWN = 8
@@ -69,11 +71,18 @@ def flows(known: UInt8[np.ndarray, "t h w 3"]) -> Float[np.ndarray, "n 2 h w"]:
     return np.stack([flow(known[t], known[t - 1]) for t in range(FIRST_FLOW, NUM_KNOWN)])
 
 
-def flows_between(known: UInt8[Tensor, "b 8 3 h w"]) -> Float[Tensor, "b n 2 h w"]:
+def flows_between(
+    known: UInt8[Tensor, "b 8 3 h w"], kept: Kept | None = None
+) -> Float[Tensor, "b n 2 h w"]:
     """`flows` of each clip, on the device of the clips."""
-    pictures = rearrange(known, "b t c h w -> b t h w c").cpu().numpy()
-    found = [flows(np.ascontiguousarray(clip)) for clip in pictures]
-    return torch.from_numpy(np.stack(found)).to(known.device)
+    pictures = np.ascontiguousarray(rearrange(known, "b t c h w -> b t h w c").cpu().numpy())
+    kept = kept or Kept(range(NUM_KNOWN))
+
+    def to(t: int) -> Float[np.ndarray, "b 2 h w"]:
+        return np.stack([flow(clip[t], clip[t - 1]) for clip in pictures])
+
+    found = [kept.once("flow", (t - 1, t), partial(to, t)) for t in range(FIRST_FLOW, NUM_KNOWN)]
+    return torch.from_numpy(np.stack(found, 1)).to(known.device)
 
 
 def trusted(motion: Tensor, now: Tensor, before: Tensor) -> Float[Tensor, "b 2 h w"]:
@@ -83,20 +92,32 @@ def trusted(motion: Tensor, now: Tensor, before: Tensor) -> Float[Tensor, "b 2 h
     return motion * still / (still + TRUST * moved + FLOOR)
 
 
-def motions_of(known: Tensor, found: Tensor) -> dict[int, Float[Tensor, "b 3 2 h w"]]:
+def motions_of(
+    known: Tensor, found: Tensor, kept: Kept | None = None
+) -> dict[int, Float[Tensor, "b 3 2 h w"]]:
     """At each known frame but the first two, the motion with each of `BENDS` of its last change."""
-    straight = [
-        trusted(found[:, t - FIRST_FLOW], known[:, t], known[:, t - 1])
-        for t in range(FIRST_FLOW, NUM_KNOWN)
-    ]
-    made = {}
-    for t, (before, now) in enumerate(pairwise(straight), FIRST_FLOW + 1):
-        change = now - warped(before, now)
-        made[t] = torch.stack([now + bend * change for bend in BENDS], 1)
-    return made
+    kept = kept or Kept(range(NUM_KNOWN))
+
+    def straight(t: int) -> Float[Tensor, "b 2 h w"]:
+        return trusted(found[:, t - FIRST_FLOW], known[:, t], known[:, t - 1])
+
+    times = range(FIRST_FLOW, NUM_KNOWN)
+    each = [kept.once("trusted", (t - 1, t), partial(straight, t)) for t in times]
+    pairs = zip(times[1:], pairwise(each), strict=True)
+    return {
+        t: kept.once("bent", (t - 2, t - 1, t), partial(_bent, before, now))
+        for t, (before, now) in pairs
+    }
 
 
-def reach(horizon: int) -> float:
+def _bent(
+    before: Float[Tensor, "b 2 h w"], now: Float[Tensor, "b 2 h w"]
+) -> Float[Tensor, "b 3 2 h w"]:
+    change = now - warped(before, now)
+    return torch.stack([now + bend * change for bend in BENDS], 1)
+
+
+def reach(horizon: int | float) -> float:
     """How many steps the motion has gone at a horizon (1 is the next frame)."""
     return DAMPING * (1 - DAMPING**horizon) / (1 - DAMPING)
 

@@ -333,7 +333,10 @@ class Said:
 
 @torch.no_grad()
 def answered(
-    weigh: Weigher, newest: Float[Tensor, "b 3 3 h w"], guess: Guess, horizons: Sequence[int]
+    weigh: Weigher,
+    newest: Float[Tensor, "b 3 3 h w"],
+    guess: Guess,
+    horizons: Sequence[int | float],
 ) -> Said:
     """The frames so far ahead as the guess alone would make them; 1 is the next one."""
     steps = [reach(h) for h in horizons]

@@ -8,6 +8,7 @@ what was carried into a hole to fill it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ class Restorer(nn.Module):
 
     def chosen(
         self, shown: Shown
-    ) -> tuple[Float[Tensor, "n k 4 h2 w2"], list[Tensor], Float[Tensor, "n 12 h2 w2"]]:
+    ) -> tuple[Float[Tensor, "n k 4 h2 w2"], list[Any], Float[Tensor, "n 12 h2 w2"]]:
         """The gates of its own copy, the pictures made and the softened starts; these; the rest."""
         pictures = [as_values(picture) for picture in (shown.own, *shown.made.unbind(1))]
         trust, *doubts = (as_cells(plane) for plane in (shown.trust, *shown.doubt.split(1, 1)))
@@ -109,9 +110,12 @@ def doubt_of(times_less: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n"]:
 
 
 def mixed(
-    gates: Float[Tensor, "n k 4 h2 w2"], pictures: Sequence[Float[Tensor, "n c h2 w2"]]
+    gates: Float[Tensor, "n k 4 h2 w2"], pictures: Sequence[Any]
 ) -> Float[Tensor, "n c h2 w2"]:
-    """The sum of the pictures (in cells), each by its gate."""
+    """The sum of the pictures (in cells), each by its gate.
+
+    Of pictures no type is told: to check one of them, chosen by chance, would show in a trace.
+    """
     each = zip(gates.split(1, 1), pictures, strict=True)
     return sum((gate * picture.unflatten(1, (-1, 4)) for gate, picture in each)).flatten(1, 2)  # pyright: ignore
 

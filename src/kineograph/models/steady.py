@@ -35,10 +35,24 @@ class Held:
 def held_on(before: Held | None, frame: Levels, noise: float) -> Held:
     """The next cleaned frame held still: levels of 0 to 255, and how noisy it was, in levels."""
     if before is None:
-        return Held(frame, np.zeros(frame.shape[:2], np.float32))
+        return first_of(frame)
     now, last = (small_grey(cv2.convertScaleAbs(one)) for one in (frame, before.frame))
-    motion = calmed(trusted(dense_inverse_search(now, last, SEARCH), now, last))
-    return leaning(frame, before, motion, ALIKE + ALIKE_NOISE * noise)
+    motion = trusted(dense_inverse_search(now, last, SEARCH), now, last)
+    return held_along(before, frame, motion, noise)
+
+
+def held_along(
+    before: Held | None, frame: Levels, motion: Float[np.ndarray, "h2 w2 2"], noise: float
+) -> Held:
+    """The same along a motion that is known."""
+    if before is None:
+        return first_of(frame)
+    return leaning(frame, before, calmed(motion), ALIKE + ALIKE_NOISE * noise)
+
+
+def first_of(frame: Levels) -> Held:
+    """Nothing is held yet."""
+    return Held(frame, np.zeros(frame.shape[:2], np.float32))
 
 
 def calmed(motion: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h w 2"]:

@@ -37,7 +37,7 @@ class Weigher(nn.Module):
         self.say = zeroed(nn.Conv2d(hidden, 1 + NUM_FREE, 1))
 
     def forward(
-        self, fit: Fit, of: Float[Tensor, "b free free h8 w8"], horizon: int
+        self, fit: Fit, of: Float[Tensor, "b free free h8 w8"], horizon: int | float
     ) -> Float[Tensor, "b free h8 w8"]:
         """The weights to use at a horizon, where candidates have the products `of`."""
         clues, belief = heard(fit, of, horizon)
@@ -57,7 +57,7 @@ class Weigher(nn.Module):
 
 
 def heard(
-    fit: Fit, of: Float[Tensor, "b free free h8 w8"], horizon: int
+    fit: Fit, of: Float[Tensor, "b free free h8 w8"], horizon: int | float
 ) -> tuple[Float[Tensor, "b heard h8 w8"], Float[Tensor, "b 1 h8 w8"]]:
     """The clues of the past and of the future candidates; what is believed without learning."""
     back = held_back(fit, of, horizon)

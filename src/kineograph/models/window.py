@@ -1,5 +1,6 @@
 """A window is one question to a model, put in what that model works on, and answered in frames."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -14,10 +15,11 @@ from kineograph.models.ahead import Ahead
 from kineograph.models.candidates import NUM_SOURCES
 from kineograph.models.fade import Fade
 from kineograph.models.guess import guess_of
+from kineograph.models.kept import Kept
 from kineograph.models.latent import LatentKineo
 from kineograph.models.layers import warped
 from kineograph.models.motion import NUM_KNOWN
-from kineograph.models.net import STRIDE_PX, Kineo, Plan, coherent, render
+from kineograph.models.net import STRIDE_PX, Kineo, Plan, answered, coherent, render
 from kineograph.shapes import Grid
 
 Predictor = Kineo | LatentKineo
@@ -49,15 +51,39 @@ def opened(model: Predictor, known: Float[Tensor, "8 3 h w"], mean: bool = True)
     return window if found is None else _Faded(window, found)
 
 
+def foreseen(
+    model: Kineo, known: Float[Tensor, "8 3 h w"], horizon: int | float, kept: Kept
+) -> Window:
+    """The same for the mean of one frame alone, so far ahead, of a model that is `foreseeing`.
+
+    horizon: 1 is the next frame; it may lie between two.
+
+    kept: what was made of these frames before. In a fade, which changes all of them, it is not
+    used.
+    """
+    found, horizons = fade.found(known), (horizon,)
+    if found is None:
+        return _Planned(model, known, True, horizons, kept)
+    return _Faded(_Planned(model, found.evened(known), True, horizons), found, horizon)
+
+
+def foreseeing(model: Kineo) -> Ahead | None:
+    """What the model has learned to foresee with, if it has."""
+    found = dict(model.restorers.items()).get(ahead.NAME)
+    return found if isinstance(found, Ahead) else None
+
+
 class _Faded:
     """A window of frames in one light, put back into the light that they will have."""
 
-    def __init__(self, window: Window, found: Fade) -> None:
-        self.window, self.fade = window, found
+    def __init__(self, window: Window, found: Fade, first: int | float = 1) -> None:
+        self.window, self.fade, self.first = window, found, first
         self.question, self.clean = window.question, window.clean
 
     def frame(self, index: int, newest: Tensor) -> Float[Tensor, "3 h w"]:
-        return self.fade.shown(self.window.frame(index, self.fade.evened(newest)), index + 1)
+        return self.fade.shown(
+            self.window.frame(index, self.fade.evened(newest)), self.first + index
+        )
 
 
 class _Planned:
@@ -68,15 +94,22 @@ class _Planned:
     (`ahead`).
     """
 
-    def __init__(self, model: Kineo, known: Float[Tensor, "8 3 h w"], mean: bool) -> None:
+    def __init__(
+        self,
+        model: Kineo,
+        known: Float[Tensor, "8 3 h w"],
+        mean: bool,
+        horizons: Sequence[int | float] | None = None,
+        kept: Kept | None = None,
+    ) -> None:
         self.model, self.grid, self.mean = model, _grid(known), mean
+        self.horizons = horizons or model.horizons
         padded = self.grid.pad(known)[None]
-        self.guess = guess_of(padded)
-        self.said = model.say(padded, self.guess)
-        self.question = Known.exactly(padded).followed_by(len(model.horizons))
+        self.guess = guess_of(padded, kept)
+        self.said = answered(model.weigh, padded[:, -NUM_SOURCES:], self.guess, self.horizons)
+        self.question = Known.exactly(padded).followed_by(len(self.horizons))
         self.plan: Plan | None = None
-        self.noise: Tensor | None = None
-        self.foreseen: tuple[Tensor, Plan] | None = None
+        self.answer: tuple[Tensor, Plan] | None = None
 
     def clean(self, latents: Tensor, sigma: Tensor) -> Float[Tensor, "b t c h w"]:
         unknown, plan = self._answer(latents, sigma)
@@ -90,36 +123,30 @@ class _Planned:
         return torch.cat([latents[:, :NUM_KNOWN], unknown], 1)
 
     def _answer(self, latents: Tensor, sigma: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
-        learned = self._learned()
-        if learned is not None and (self.mean or bool(learned.draws)):
-            return self._foreseen(learned, latents)
+        """What begins a sample decides its motion, so more steps would say the same again."""
+        if self.answer is None:
+            learned = foreseeing(self.model)
+            if learned is not None and (self.mean or bool(learned.draws)):
+                self.answer = self._foreseen(learned, latents)
+            else:
+                self.answer = self._planned(latents, sigma)
+        return self.answer
+
+    def _planned(self, latents: Tensor, sigma: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
         unknown, plan = self.model(latents, sigma, self.guess, said=self.said)
         if self.mean:
             return unknown, plan
-        plan = coherent(plan, self._noise(latents))
+        plan = coherent(plan, latents[0, NUM_KNOWN:])
         last = latents[:, NUM_KNOWN - 1].expand(unknown.shape[1], -1, -1, -1)
         return warped(last, plan.paths[:, 0], "bicubic", plan.beyond)[None], plan
 
-    def _learned(self) -> Ahead | None:
-        found = dict(self.model.restorers.items()).get(ahead.NAME)
-        return found if isinstance(found, Ahead) else None
-
     def _foreseen(self, net: Ahead, latents: Tensor) -> tuple[Float[Tensor, "b t c h w"], Plan]:
-        """What has learned to foresee says all at once, so more steps say the same again."""
-        if self.foreseen is None:
-            known = latents[:, :NUM_KNOWN]
-            coming = ahead.coming_of(known, self.said, self.model.horizons)
-            noise = None if self.mean else self._noise(latents)
-            plan, newest = net.plan(coming, self.said, noise), known[0, -NUM_SOURCES:]
-            made = [render(plan, n, newest) for n in range(len(self.said.steps))]
-            self.foreseen = torch.stack(made)[None], plan
-        return self.foreseen
-
-    def _noise(self, latents: Tensor) -> Float[Tensor, "n 3 h w"]:
-        """What the sampler began with: all steps of a sample must mean the same motion."""
-        if self.noise is None:
-            self.noise = latents[0, NUM_KNOWN:].clone()
-        return self.noise
+        known = latents[:, :NUM_KNOWN]
+        coming = ahead.coming_of(known, self.said, self.horizons)
+        noise = None if self.mean else latents[0, NUM_KNOWN:]
+        plan, newest = net.plan(coming, self.said, noise), known[0, -NUM_SOURCES:]
+        made = [render(plan, n, newest) for n in range(len(self.said.steps))]
+        return torch.stack(made)[None], plan
 
     @torch.inference_mode()
     def frame(self, index: int, newest: Tensor) -> Float[Tensor, "3 h w"]:

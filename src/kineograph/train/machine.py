@@ -1,9 +1,12 @@
 """What a training process asks of its machine; nothing here changes a number that it computes."""
 
 import ctypes
+import gc
 import os
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -29,6 +32,21 @@ def settle() -> None:
             libc.mallopt(name, value)
 
 
+@contextmanager
+def looking_at_what_is_new() -> Iterator[None]:
+    """Inside, what Python holds already is not looked through for what is no longer used.
+
+    To look through all of it stops every thread for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # so that it counts anew how much there is
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def num_cores() -> int:
     """How many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
@@ -42,6 +60,14 @@ def peak_mb() -> float:
     except (OSError, KeyError, ValueError, IndexError):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def held_mb() -> float:
+    """The memory that this process holds now; the most it has held where only that is told."""
+    try:
+        return int(_fields(STATUS)["VmRSS"].split()[0]) / 1e3
+    except (OSError, KeyError, ValueError, IndexError):
+        return peak_mb()
 
 
 def forget_peak() -> None:

@@ -1,8 +1,10 @@
 """Frames come as they are made: from a camera, an address that the user gave, a pipe, or a file."""
 
+import gc
 import re
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from kineograph.video.info import VideoError, VideoInfo, describe, is_standard, 
 from kineograph.video.reading import open_stream
 
 TIMEOUT_SECONDS = 10.0
+RETRY_SECONDS = 0.5
+_COMES_BACK = ("rtsp", "srt")
+"""Kinds that break off rather than end, where they tell no duration."""
 # What each kind of address may open on its way; never files of this machine.
 _PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",
@@ -34,22 +39,30 @@ def is_file(source: str) -> bool:
 
 
 def open_live(
-    source: str, loop: int = 1, timeout_seconds: float = TIMEOUT_SECONDS
+    source: str,
+    loop: int = 1,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    again_seconds: float = 0.0,
 ) -> tuple[VideoInfo, Generator[VideoFrame, None, None]]:
     """What a source holds, and its frames as stored, which are to be closed; a file `loop` times.
 
     source: a file, "-", camera:0 or /dev/video0, or an rtsp, http, https, udp or srt address.
+    again_seconds: how long a live rtsp or srt source that breaks off is tried to be opened again.
     VideoError if there is none, or nothing comes for so long, here or as frames are asked for.
     """
     if loop < 1 or (loop > 1 and not is_file(source)):
         raise ValueError(
             f"{without_secrets(source)} {loop} times: give 1, or a file and 1 or more."
         )
-    film = _live(source, loop, timeout_seconds)
+    if not 0 <= again_seconds <= 1e6:
+        raise ValueError(f"again is {again_seconds}: give 0 to a million seconds.")
+    film = _live(source, loop, timeout_seconds, again_seconds)
     return next(film), film
 
 
-def _live(source: str, loop: int, timeout_seconds: float) -> Generator[Any, None, None]:
+def _live(
+    source: str, loop: int, timeout_seconds: float, again_seconds: float
+) -> Generator[Any, None, None]:
     if camera := _CAMERA.fullmatch(source.lower()):
         device = camera[2] or f"/dev/video{camera[1]}"
         if not Path(device).exists():
@@ -58,9 +71,13 @@ def _live(source: str, loop: int, timeout_seconds: float) -> Generator[Any, None
     elif source.lower().startswith("camera:"):
         raise VideoError(f"{source} is no camera; write camera:0, or /dev/video0")
     elif address := _ADDRESS.match(source):
-        yield from _container_film(
-            source, without_secrets(source), _allowed(address[1]), timeout_seconds
-        )
+        told, how = without_secrets(source), _allowed(address[1])
+
+        def opened() -> Generator[Any, None, None]:
+            return _container_film(source, told, how, timeout_seconds)
+
+        comes_back = address[1].lower() in _COMES_BACK
+        yield from _opened_again(opened, told, again_seconds) if comes_back else opened()
     else:
         yield from _passes(source, loop)
 
@@ -86,6 +103,57 @@ def _passes(source: str, loop: int) -> Generator[Any, None, None]:
             if number == 0:
                 yield film.info
             yield from film.frames()
+        gc.collect()  # the first frame is in a cycle of PyAV's, and keeps its decoder's pictures
+
+
+def _opened_again(
+    opened: Callable[[], Generator[Any, None, None]], told: str, again_seconds: float
+) -> Generator[Any, None, None]:
+    """The description and the frames of a film that is opened anew where it breaks off.
+
+    What has a duration ends where it ends. VideoError if it stays away for so long, or comes back
+    in another size; if it was never there, at once.
+    """
+    info: VideoInfo | None = None
+    last = time.monotonic()
+    while True:
+        try:
+            with closing(opened()) as film:
+                found: VideoInfo = next(film)
+                if info is None:
+                    yield found
+                info = _alike(info or found, found, told)
+                for frame in film:
+                    yield frame
+                    last = time.monotonic()
+            if info.duration_seconds is not None or again_seconds == 0:
+                return
+        except VideoError as error:
+            if info is None or again_seconds == 0 or isinstance(error, AnotherSize):
+                raise
+        if time.monotonic() - last > again_seconds:
+            raise VideoError(
+                f"{told} broke off and has not come back for {again_seconds:g} seconds; see "
+                "whether it is on"
+            )
+        gc.collect()  # as in `_passes`
+        time.sleep(RETRY_SECONDS)
+
+
+class AnotherSize(VideoError):
+    """Frames are no longer as large as they were told to be."""
+
+
+def _alike(info: VideoInfo, found: VideoInfo, told: str) -> VideoInfo:
+    if (info.width, info.height) != (found.width, found.height):
+        raise _another_size(told, (info.width, info.height), (found.width, found.height))
+    return info
+
+
+def _another_size(told: str, was: tuple[int, int], now: tuple[int, int]) -> AnotherSize:
+    return AnotherSize(
+        f"{told} changes its size from {was[0]}x{was[1]} to {now[0]}x{now[1]}; begin again"
+    )
 
 
 def _container_film(
@@ -101,10 +169,7 @@ def _container_film(
                 first = frame
                 yield describe(Path(told), container, video, frame)
             elif (frame.width, frame.height) != (first.width, first.height):
-                raise VideoError(
-                    f"{told} changes its size from {first.width}x{first.height} to "
-                    f"{frame.width}x{frame.height}; begin again"
-                )
+                raise _another_size(told, (first.width, first.height), (frame.width, frame.height))
             yield frame
         if first is None:
             raise VideoError(f"{told} sent no frames; see whether it is on")

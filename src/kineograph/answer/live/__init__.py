@@ -1,7 +1,7 @@
 """Live video in, enhanced or foretold or as it is, live out: in bounded memory and bounded time."""
 
 from kineograph.answer.live.filing import Filed
-from kineograph.answer.live.foretelling import beside
+from kineograph.answer.live.foretelling import Recent, beside, foretelling
 from kineograph.answer.live.running import Made, Make, Policy, Times, run
 from kineograph.answer.live.tally import Figures, Tally, part
 from kineograph.answer.live.waiting import Given, Waiting
@@ -13,10 +13,12 @@ __all__ = [
     "Made",
     "Make",
     "Policy",
+    "Recent",
     "Tally",
     "Times",
     "Waiting",
     "beside",
+    "foretelling",
     "part",
     "run",
 ]

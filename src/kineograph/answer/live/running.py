@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from threading import Event, Thread, Timer
+from typing import Any
 
 from av.video.frame import VideoFrame
-from torch import Tensor, stack
 
+from kineograph.answer.live.foretelling import Recent
 from kineograph.answer.live.tally import Tally
 from kineograph.answer.live.waiting import Given, Waiting
 from kineograph.answer.restoring import Frame
@@ -27,7 +28,9 @@ FEW_WAITING = 8
 JUMP_SECONDS, JOIN_SECONDS = 10, 2.0
 WORKED_OVER = 24
 """How long a frame stays with the worker is the longest of the last so many."""
-Make = Callable[[Iterator[Tensor]], Iterator[Frame]]
+Make = Callable[[Iterator[Any]], Iterator[Frame]]
+"""Frames of frames, one for one and in order; of the newest frames (`Recent`) where a policy asks
+for more than one."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Policy:
     lines: int | None = None
     """Higher frames are brought to so many lines before anything else."""
     num_recent: int = 1
-    """More than 1: the worker is given the last so many frames each time, not the one."""
+    """More than 1: the worker is given `Recent`, up to so many frames each time, not the one."""
 
     def __post_init__(self) -> None:
         for name in ("most_late_seconds", "seconds"):
@@ -152,14 +155,17 @@ def _answers(
     def brought(frame: VideoFrame) -> Frame:
         return sized(rgb_frame(frame, info), size[1], size[0])
 
-    def fed() -> Iterator[Tensor]:
+    def fed() -> Iterator[Any]:
+        held: dict[int, Frame] = {}
         for given, recent in waiting.taken(stop):
             inside.append((given, time.perf_counter()))
-            yield (
-                stack([brought(f) for f in recent])
-                if policy.num_recent > 1
-                else brought(given.frame)
-            )
+            if policy.num_recent > 1:
+                numbers = range(given.number + 1 - len(recent), given.number + 1)
+                pairs = list(zip(numbers, recent, strict=True))
+                held = {n: held[n] if n in held else brought(frame) for n, frame in pairs}
+                yield Recent(list(held.values()), given.number)
+            else:
+                yield brought(given.frame)
 
     if make is not None or is_smaller:
         yield from fed() if make is None else make(fed())
