@@ -15,7 +15,7 @@ from kineograph.cli import main
 from kineograph.models import weights
 from kineograph.tasks import frames_in, predicting
 from kineograph.video import source_frames
-from tests_support import TINY_SHAPE
+from tests_support import TINY_SHAPE, panning
 
 CLIP = Path(weights.__file__).parents[1] / "assets" / "clip.mp4"
 
@@ -171,3 +171,14 @@ def test_the_film_itself_is_never_written_over(film, capsys) -> None:
         main(["predict", str(film), "--out", str(film)])
     assert stop.value.code == 2
     assert "another --out" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_samples_of_the_large_network_differ_by_seed_and_not_by_steps() -> None:
+    torch.manual_seed(0)
+    model = weights.Kineo(TINY_SHAPE).eval().requires_grad_(False)
+    for layer in (model.move_coarse, model.move_fine, model.paint[-1]):
+        torch.nn.init.normal_(layer.weight, std=0.05)
+    known = panning(8, 1.5)
+    one = predict(known, 3, model, Sampling(2, seed=1))
+    assert torch.equal(one, predict(known, 3, model, Sampling(4, seed=1)))
+    assert not torch.equal(one, predict(known, 3, model, Sampling(2, seed=2)))
