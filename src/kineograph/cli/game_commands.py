@@ -15,9 +15,10 @@ class Play:
     """A shipped or learned world's name, or a .safetensors file."""
     port: int = 8771
     """On this machine's loopback; 0 is any that is free."""
-    backend: Literal["auto", "eager", "compiled", "openvino", "int8", "onnx"] = "auto"
-    """What runs the network; auto takes OpenVINO where it is installed. int8 is the fastest, and
-    its frames are near those of the others, which are all the same."""
+    backend: Literal["auto", "eager", "compiled", "graphs", "openvino", "int8", "onnx"] = "auto"
+    """What runs the network; auto takes CUDA graphs where there is a CUDA device, else OpenVINO
+    where it is installed. int8 is the fastest on a processor, and its frames are near those of the
+    others, which are all the same."""
     pace: float = 15.0
     """Frames a second to begin with, 1 to 240."""
     luck: float | None = None
@@ -25,7 +26,7 @@ class Play:
     card says, or 1."""
     beside: str | None = None
     """A real game to run beside the dream, each with the same actions: what `kineo world record`
-    takes, a Gymnasium environment's id or procgen:NAME."""
+    takes, as a Gymnasium environment's id."""
     open: bool = True
     """Open the browser."""
     debug: bool = False
@@ -49,7 +50,8 @@ class WorldRecord:
     """Record a game as it is played by chance: frames, actions, rewards, ends."""
 
     game: tyro.conf.Positional[str]
-    """A Gymnasium environment's id, or procgen:NAME (after `make .venv/.games`)."""
+    """A Gymnasium environment's id, vizdoom:NAME (as vizdoom:Basic), or procgen:NAME (after
+    `make .venv/.games`)."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """The folder to write."""
     frames: int = 10_000

@@ -10,15 +10,13 @@ from rich.console import Console
 
 from kineograph import runtime
 from kineograph.answer.beside import check_fits
-from kineograph.answer.dream import Dream
+from kineograph.answer.dream import MOST_LUCK, Dream, luck_of
 from kineograph.cli import pages
 from kineograph.cli.game_commands import Play, WorldLearn, WorldRecord
 from kineograph.data import live
 from kineograph.models import weights
 from kineograph.runtime import Backend
 from kineograph.serve.play import PACES, Table, app
-
-MOST_LUCK = 4.0
 
 
 def run(asked: Play | WorldLearn | WorldRecord, console: Console) -> None:
@@ -50,10 +48,10 @@ def play(asked: Play, console: Console) -> None:
 
 
 @contextmanager
-def serving(backend: Backend) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The shipped world's page, served by a thread while this is entered: where, and what its
-    pages say of their own clocks."""
-    table = table_of(weights.SHIPPED_WORLD, backend)
+def serving(name: str, backend: Backend) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A world's page, served by a thread while this is entered: where, and what its pages say of
+    their own clocks."""
+    table = table_of(name, backend)
     with (
         pages.loopback(0) as listening,
         pages.running(pages.server_of(app(table)), listening),
@@ -76,13 +74,7 @@ def seat(table: Table, game: str) -> None:
     shape = table.world.shape
     table.beside, table.real = game, partial(live.opened, game, shape.width_px, shape.height_px)
     with closing(table.real()) as real:
-        check_fits(real, shape, game)
-
-
-def luck_of(card: dict[str, Any]) -> float:
-    """What a world's card says; 1 where it says nothing sound."""
-    said = card.get("luck")
-    return float(said) if isinstance(said, int | float) and 0 <= said <= MOST_LUCK else 1.0
+        check_fits(real, shape, game, table.actions)
 
 
 def actions_of(card: dict[str, Any], count: int) -> list[str]:

@@ -19,13 +19,16 @@ class Stream:
     show: bool = False
     """Show it on a page on this machine's loopback, though there is an --out."""
     denoise: float = 0.0
-    """Share of noise and compression to take away, 0 to 1. Looks up to 12 frames ahead."""
+    """Share of noise and compression to take away, 0 to 1."""
     scale: int = 1
-    """2 or 4 times as many pixels a side. Looks up to 12 frames ahead."""
+    """2 or 4 times as many pixels a side."""
     deflicker: float = 0.0
     """Share of the flicker to take away, 0 to 1. Looks 15 frames ahead."""
     colourise: float = 0.0
     """Colours for grey video, 0 to 1."""
+    look_ahead: bool = False
+    """Better answers for noise and pixels, up to 12 frames later; else each frame is answered when
+    it comes."""
     predict: float | None = None
     """Show beside each frame what is foretold for so many seconds later."""
     lines: int | None = None
@@ -35,6 +38,8 @@ class Stream:
     By default drop, and wait with --fast."""
     most_late: float = 1.0
     """With drop: how many seconds late a frame may be. What an answer looks ahead counts."""
+    again: float = 20.0
+    """A live rtsp or srt source that breaks off is opened again for so many seconds."""
     seconds: float | None = None
     """End after so long; by default at the source's end."""
     fast: bool = False

@@ -5,6 +5,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from fractions import Fraction
 from math import inf, sqrt
 from pathlib import Path
@@ -12,39 +13,50 @@ from threading import Event, Thread
 from typing import Any
 
 from rich.console import Console
-from torch import Tensor
 
 from kineograph import tasks, video
-from kineograph.answer import Frame, Sampling
-from kineograph.answer.live import Figures, Filed, Made, Make, Policy, Tally, beside, run
+from kineograph.answer import Sampling, num_recent_of
+from kineograph.answer.live import (
+    Figures,
+    Filed,
+    Made,
+    Make,
+    Policy,
+    Tally,
+    beside,
+    foretelling,
+    run,
+)
 from kineograph.cli import pages
-from kineograph.cli.films import recipe_of
 from kineograph.cli.stream_commands import Stream
 from kineograph.models import weights
-from kineograph.models.motion import NUM_KNOWN
-from kineograph.models.window import Predictor
 from kineograph.serve.stream import Screen, app
+from kineograph.train import machine
+from kineograph.verbs.films import recipe_of
 from kineograph.video.info import is_y4m
 from kineograph.video.live import is_file, open_live, without_secrets
 
 LINE_SECONDS, GOODBYE_SECONDS = 1.0, 1.0
 LEAST_LINES = 64
-THOUGHT_OUT_PX = 72
-"""Half of what a file is foretold at: twice as fast, and about as near."""
+THOUGHT_OUT = Sampling(working_px=72)
+"""At half the size that a file is foretold at: twice as fast, and about as near."""
 
 
 def stream(asked: Stream, console: Console) -> None:
     """Streams until the source ends, --seconds are over, or Ctrl-C; then the file is whole."""
     what, policy = enhancement_of(asked), policy_of(asked)
     _check(asked)
-    info, frames = open_live(asked.source, asked.loop)
+    machine.settle()
+    info, frames = open_live(asked.source, asked.loop, again_seconds=asked.again)
     tally, stop = Tally(), Event()
     with ExitStack() as stack:
         stack.callback(_closed, frames)
         stack.enter_context(interrupted(stop))
         make = make_of(asked, what, info.fps)
+        policy = replace(policy, num_recent=num_recent(asked, info.fps))
         shows, filed = _outputs(asked, what, policy, info, tally, stop, stack, console)
         stack.enter_context(_reported(tally, console))
+        stack.enter_context(machine.looking_at_what_is_new())
         error = run(info, frames, policy, make, _each(shows), stop, tally)
     for line in told(asked, info, policy, tally.figures(inf), filed):
         console.print(line, highlight=False, markup=False)
@@ -65,7 +77,6 @@ def policy_of(asked: Stream) -> Policy:
         most_late_seconds=asked.most_late if late == "drop" else None,
         seconds=asked.seconds,
         lines=asked.lines,
-        num_recent=1 if asked.predict is None else NUM_KNOWN,
     )
 
 
@@ -86,23 +97,18 @@ def _check(asked: Stream) -> None:
 def make_of(asked: Stream, what: tasks.Enhancement, fps: Fraction) -> Make | None:
     """What makes frames of frames; None where they go on as they are."""
     if asked.predict is not None:
-        return foretelling(tasks.frames_in(asked.predict, fps), weights.load(asked.model))
+        num_ahead = tasks.frames_in(asked.predict, fps)
+        foretell = foretelling(weights.load(asked.model), num_ahead, THOUGHT_OUT)
+        return lambda clips: beside(clips, foretell)
     if what == tasks.Enhancement():
         return None
     model = weights.load(asked.model)
-    return lambda frames: tasks.enhance(frames, what, model)
+    return lambda frames: tasks.enhance(frames, what, model, live=not asked.look_ahead)
 
 
-def foretelling(num_ahead: int, model: Predictor) -> Make:
-    """Beside each frame the one that is foretold for so many frames later."""
-
-    sampling = Sampling(working_px=THOUGHT_OUT_PX)
-
-    def last(clip: Tensor) -> Frame:
-        *_, answer = tasks.predicting(clip, num_ahead, model, sampling)
-        return answer
-
-    return lambda clips: beside(clips, last)
+def num_recent(asked: Stream, fps: Fraction) -> int:
+    """How many frames are looked at for each that is shown."""
+    return 1 if asked.predict is None else num_recent_of(tasks.frames_in(asked.predict, fps))
 
 
 def doing(asked: Stream, what: tasks.Enhancement) -> str:

@@ -9,21 +9,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
 
 from kineograph import regions, tasks, video
 from kineograph.answer import Frame
 from kineograph.answer.restoring import frame_of, picture_of
-from kineograph.cli import commands
-from kineograph.cli.films import Answer, Timed, kept_moments, opened, out_of, recipe_of, write
 from kineograph.damage import Damage, listed
 from kineograph.models import weights
 from kineograph.models.window import Predictor
+from kineograph.verbs import asked as verbs
+from kineograph.verbs.films import Answer, Timed, kept_moments, opened, out_of, recipe_of, write
+from kineograph.verbs.told import Told
 
 Made = tuple[Answer, dict[str, Any]]
 
 
-def run(asked: commands.Filmed, console: Console) -> None:
+def run(asked: verbs.Filmed, told: Told) -> None:
     """Opens the film, asks the verb's task, writes."""
     make, said, what = _verb(asked)
     out = out_of(asked.video, asked.out, what + ("-preview" if asked.preview else ""))
@@ -35,19 +35,19 @@ def run(asked: commands.Filmed, console: Console) -> None:
         answer, facts = make(asked, film, frames, total, weights.load(asked.model))
         recipe = recipe_of(said, asked.video, asked.model, {**facts, "seed": asked.seed})
         keeps_time = not asked.preview and not (
-            isinstance(asked, commands.Interpolate) and asked.slower > 1
+            isinstance(asked, verbs.Interpolate) and asked.slower > 1
         )
-        write(answer, given, out, asked.quality, recipe, keeps_time, asked.compare, console)
+        write(answer, given, out, asked.quality, recipe, keeps_time, asked.compare, told)
 
 
-def _verb(asked: commands.Filmed) -> tuple[Any, str, str]:
+def _verb(asked: verbs.Filmed) -> tuple[Any, str, str]:
     found = {
-        commands.Interpolate: (interpolate, "interpolate", "interpolated"),
-        commands.Enhance: (enhance, "enhance", "enhanced"),
-        commands.Inpaint: (inpaint, "inpaint", "inpainted"),
-        commands.Outpaint: (outpaint, "outpaint", "outpainted"),
-        commands.Repair: (repair, "repair", "repaired"),
-        commands.Transfer: (transfer, "transfer", "transferred"),
+        verbs.Interpolate: (interpolate, "interpolate", "interpolated"),
+        verbs.Enhance: (enhance, "enhance", "enhanced"),
+        verbs.Inpaint: (inpaint, "inpaint", "inpainted"),
+        verbs.Outpaint: (outpaint, "outpaint", "outpainted"),
+        verbs.Repair: (repair, "repair", "repaired"),
+        verbs.Transfer: (transfer, "transfer", "transferred"),
     }
     return found[type(asked)]
 
@@ -67,7 +67,7 @@ def _at_their_times(
 
 
 def interpolate(
-    asked: commands.Interpolate,
+    asked: verbs.Interpolate,
     film: video.Film,
     frames: Iterator[Timed],
     total: int | None,
@@ -103,7 +103,7 @@ def rate(text: str) -> Fraction:
 
 
 def enhance(
-    asked: commands.Enhance,
+    asked: verbs.Enhance,
     film: video.Film,
     frames: Iterator[Timed],
     total: int | None,
@@ -132,7 +132,7 @@ def _non_local_means(frame: Frame) -> Frame:
 
 
 def inpaint(
-    asked: commands.Inpaint,
+    asked: verbs.Inpaint,
     film: video.Film,
     frames: Iterator[Timed],
     total: int | None,
@@ -148,7 +148,7 @@ def inpaint(
 
 
 def outpaint(
-    asked: commands.Outpaint,
+    asked: verbs.Outpaint,
     film: video.Film,
     frames: Iterator[Timed],
     total: int | None,
@@ -171,7 +171,7 @@ def reshaped(width: int, height: int, aspect: str) -> tuple[int, int]:
 
 
 def repair(
-    asked: commands.Repair,
+    asked: verbs.Repair,
     film: video.Film,
     frames: Iterator[Timed],
     total: int | None,
@@ -192,7 +192,7 @@ def repair(
 
 
 def transfer(
-    asked: commands.Transfer,
+    asked: verbs.Transfer,
     film: video.Film,
     frames: Iterator[Timed],
     total: int | None,

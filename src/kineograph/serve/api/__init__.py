@@ -1,0 +1,1 @@
+"""The server: every verb over HTTP in the shape of OpenAI's videos API, with jobs that survive."""

@@ -1,0 +1,88 @@
+"""The store stays as small as it was told to: what is old goes, and then the oldest."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+from kineograph.serve.api import jobs, shelf, uploads
+from kineograph.serve.api.jobs import Job
+from kineograph.serve.api.service import Service
+from kineograph.serve.api.watching import tell, tell_error
+
+EVERY_SECONDS = 60.0
+OVER = (jobs.COMPLETED, jobs.FAILED)
+
+
+def kept(service: Service, now: float) -> None:
+    """Drops films and uploads that are too old, then the oldest until the rest is small enough."""
+    all_jobs = jobs.everything(service.engine)
+    needed = {file for job in all_jobs if job.status not in OVER for file in job.given.values()}
+    for job in all_jobs:
+        if job.output and job.expires_at is not None and job.expires_at < now:
+            _drop(service, job)
+    oldest = now - service.limits.keep_days * 86_400
+    for upload in uploads.everything(service.engine):
+        if upload.created_at < oldest and upload.id not in needed:
+            uploads.delete(service.engine, service.store, upload.id)
+    _shrunk(service, needed)
+    rows = jobs.everything(service.engine)
+    films = [job.output for job in rows if job.output]
+    shelf.swept(service.store, films, [one.id for one in uploads.everything(service.engine)])
+
+
+def _shrunk(service: Service, needed: set[str]) -> None:
+    """Films first, oldest first, and then uploads that nothing in the queue needs."""
+    left = shelf.size_of(service.store) - service.limits.keep_bytes
+    for film in _films(service):
+        if left <= 0:
+            return
+        left -= film.bytes or 0
+        _drop(service, film)
+    for upload in uploads.everything(service.engine):
+        if left <= 0:
+            return
+        if upload.id not in needed:
+            left -= upload.bytes
+            uploads.delete(service.engine, service.store, upload.id)
+
+
+def _films(service: Service) -> Iterator[Job]:
+    found = [job for job in jobs.everything(service.engine) if job.output]
+    yield from sorted(found, key=lambda job: job.completed_at or 0.0)
+
+
+def _drop(service: Service, job: Job) -> None:
+    assert job.output is not None
+    jobs.forget_film(service.engine, job)
+    shelf.remove(service.store.films / job.output)
+    tell("film_dropped", id=job.id)
+
+
+@dataclass(eq=False)
+class Keeping:
+    """Does so every minute, in a thread."""
+
+    service: Service
+    _over: Event = field(default_factory=Event)
+    _thread: Thread | None = None
+
+    def start(self) -> None:
+        """From now on."""
+        self._thread = Thread(target=self._kept, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No more."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _kept(self) -> None:
+        while True:
+            try:
+                kept(self.service, time.time())
+            except Exception:  # a full disk or a locked database passes
+                tell_error("keeping_failed")
+            if self._over.wait(EVERY_SECONDS):
+                return

@@ -1,0 +1,51 @@
+"""The models that may be named: those that are shipped, and those of the one who serves."""
+
+import json
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from kineograph.models import store, weights
+from kineograph.serve.api.errors import Refused
+
+KINDS = {"plan": "film", "latent": "film", "world": "world", "restorer": "map", "vae": "codec"}
+
+
+def names() -> list[str]:
+    """All names, the shipped ones first."""
+    return [weights.SHIPPED, weights.SHIPPED_WORLD, *store.names()]
+
+
+def kind_of(name: str) -> str:
+    """What a model of that name makes: film, world, map or codec; unknown where it does not say."""
+    try:
+        with safe_open(weights.path_of(name), "pt") as file:
+            said = (file.metadata() or {}).get("kind", "plan")
+    except (SafetensorError, OSError, ValueError):
+        return "unknown"
+    return KINDS.get(said, "unknown")
+
+
+def check_model(name: str) -> None:
+    """Refused where no model of that name makes films. Names only: no path is looked at."""
+    films = [one for one in names() if kind_of(one) == "film"]
+    if name not in films:
+        told = f"There is no model {name[:64]!r}: there are {', '.join(films)}."
+        raise Refused(400, told, "model", "model_not_found")
+
+
+def shown(name: str) -> dict[str, Any]:
+    """A model as OpenAI's clients read it, with its kind and card."""
+    try:
+        card = json.loads(json.dumps(weights.card(name), default=str))
+    except ValueError as error:
+        card = {"error": type(error).__name__}
+    is_shipped = name in (weights.SHIPPED, weights.SHIPPED_WORLD)
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(weights.path_of(name).stat().st_mtime),
+        "owned_by": "kineograph" if is_shipped else "you",
+        "kind": kind_of(name),
+        "card": card,
+    }

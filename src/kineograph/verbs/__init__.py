@@ -1,0 +1,1 @@
+"""The verbs that make a film, the same for the command and for the server."""
