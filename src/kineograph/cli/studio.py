@@ -1,5 +1,6 @@
 """The verb that serves the page to work in."""
 
+import logging
 import tempfile
 import webbrowser
 from contextlib import closing, suppress
@@ -23,7 +24,7 @@ def studio(asked: Studio, console: Console) -> None:
     """Serves API and page on loopback until it is stopped; each start has a new token."""
     try:
         from kineograph.serve import studio as page
-        from kineograph.serve.api import app, keys, service
+        from kineograph.serve.api import app, keys, service, watching
     except ImportError as error:
         raise ValueError(f"{serving.EXTRA} ({error.name} is missing).") from error
     found = service.opened(asked.store or store.folder() / "server", limits_of(asked))
@@ -33,6 +34,8 @@ def studio(asked: Studio, console: Console) -> None:
         address = f"http://{HOST}:{listening.getsockname()[1]}/#token={token}"
         console.print(address, highlight=False, soft_wrap=True)
         console.print("Ctrl-C ends it.")
+        watching.settle()
+        logging.getLogger(watching.LOGGER).setLevel(logging.ERROR)  # who works here sees the rest
         get_temp_dir()  # of sockets, whose names must be short
         tempfile.tempdir = str(found.store.aside)  # where forms are kept while they come
         if asked.open:
