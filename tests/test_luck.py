@@ -47,4 +47,5 @@ def test_what_is_taken_learns_by_its_odds() -> None:
     said_here.grad = None
     (odds_of(said_here, 3).logs.exp().flatten(1, 2) * weights).sum().backward()
     assert by_taken is not None
+    assert said_here.grad is not None
     assert torch.allclose(by_taken, said_here.grad)

@@ -177,7 +177,8 @@ def test_samples_of_the_large_network_differ_by_seed_and_not_by_steps() -> None:
     torch.manual_seed(0)
     model = weights.Kineo(TINY_SHAPE).eval().requires_grad_(False)
     for layer in (model.move_coarse, model.move_fine, model.paint[-1]):
-        torch.nn.init.normal_(layer.weight, std=0.05)
+        for weight in list(layer.parameters())[:1]:
+            torch.nn.init.normal_(weight, std=0.05)
     known = panning(8, 1.5)
     one = predict(known, 3, model, Sampling(2, seed=1))
     assert torch.equal(one, predict(known, 3, model, Sampling(4, seed=1)))

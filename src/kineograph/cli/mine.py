@@ -153,7 +153,7 @@ def _moved(action: str, name: str, path: Path | None) -> Path:
 
 def _listed(console: Console) -> None:
     table = Table("model", "MB", "recipe", "learned from", box=None)
-    for name in (weights.SHIPPED, *store.names()):
+    for name in (*weights.ALL_SHIPPED, *store.names()):
         size = weights.path_of(name).stat().st_size / 1e6
         try:
             card = weights.card(name)

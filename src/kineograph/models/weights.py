@@ -25,6 +25,7 @@ from kineograph.models.world import World, WorldShape
 
 Model = Predictor | Vae | Restorer | World
 SHIPPED, SHIPPED_WORLD, SHIPPED_FIGURE = "kineo-small", "kineo-fish", "kineo-figure"
+ALL_SHIPPED = SHIPPED, SHIPPED_WORLD, SHIPPED_FIGURE
 STEP, LARGE, LEAST_STEP = "#step", 4096, 1e-9
 """What follows a tensor's name to name its steps; from how many numbers on a matrix is large; the
 step of a row of nothing."""

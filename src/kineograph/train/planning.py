@@ -68,20 +68,25 @@ def chosen(
     ranks: scale.Ranks | None = None,
     kept: dict[int, Arrays] | None = None,
 ) -> Plan:
-    """The batch that fits the memory, by steps of one and two clips; then steps as they will be.
+    """The batch that fits the memory, by steps of one and two clips; then steps as they will be,
+    of fewer clips where the time would else be too short.
 
     began: when the minutes began, by `time.monotonic`. kept: is given the clips prepared here.
     ValueError if not even one clip fits, or the time is too short to learn anything.
     """
     ranks = ranks or scale.Ranks()
     most, pool_mb = _fitting(net, lesson, source)
-    batch = max(1, most // ranks.world) * ranks.world
-    batches = batches_of(source, lesson, batch, seed, ranks, {} if kept is None else kept)
-    batches.fill(NUM_BESIDE)
-    machine.forget_peak()
-    a_step = _practised(net, lesson, batches)
-    spent = time.monotonic() - began + SPARED_SECONDS
-    steps = int((minutes * 60 - spent) * USED_SHARE / max(a_step, 1e-3))
+    batch, kept = max(1, most // ranks.world) * ranks.world, {} if kept is None else kept
+    while True:
+        batches = batches_of(source, lesson, batch, seed, ranks, kept)
+        batches.fill(NUM_BESIDE)
+        machine.forget_peak()
+        a_step = _practised(net, lesson, batches)
+        spent = time.monotonic() - began + SPARED_SECONDS
+        steps = int((minutes * 60 - spent) * USED_SHARE / max(a_step, 1e-3))
+        if steps >= LEAST_STEPS or batch == ranks.world:
+            break
+        batch = max(1, batch // (2 * ranks.world)) * ranks.world  # fewer clips, and more steps
     if steps < LEAST_STEPS:
         needed = (LEAST_STEPS * a_step / USED_SHARE + spent) / 60
         raise ValueError(

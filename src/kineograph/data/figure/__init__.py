@@ -68,4 +68,4 @@ class FigureGame(gymnasium.Env[np.ndarray, np.int64]):
 def register() -> None:
     """Makes the figure known to Gymnasium by its name."""
     if FIGURE not in gymnasium.registry:
-        gymnasium.register(FIGURE, entry_point=FigureGame)
+        gymnasium.register(FIGURE, entry_point=f"{__name__}:{FigureGame.__name__}")

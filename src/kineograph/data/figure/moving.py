@@ -4,13 +4,14 @@ It is a puppet: torque holds it upright and draws it along, its limbs follow a g
 what it weighs, hits and lands on does the rest.
 """
 
+import importlib
 import math
 from dataclasses import dataclass
 from typing import Any
 
-import mujoco
 import numpy as np
 
+mujoco: Any = importlib.import_module("mujoco")  # its types are not told
 FPS, STEPS_A_FRAME = 15, 20
 STAGE_M = 2.0
 """How far the ball may be from the middle; the figure stays a little nearer."""

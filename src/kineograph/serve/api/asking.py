@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from kineograph import regions, tasks
+from kineograph import tasks
 from kineograph.answer import Sampling
 from kineograph.damage import listed
 from kineograph.models import weights
@@ -15,7 +15,7 @@ from kineograph.serve.api.fields import size_in
 from kineograph.serve.api.limits import Limits
 from kineograph.serve.api.looking import Seen
 from kineograph.verbs import asked as verbs
-from kineograph.verbs import filmed, made, predicting
+from kineograph.verbs import bounds, filmed, made
 
 COMMON = {"task", "size", "quality", "seed"}
 TAKES: dict[str, set[str]] = {
@@ -143,20 +143,10 @@ def expected(
 ) -> Expected:
     """What the film will be. ValueError or Refused where what is asked cannot be."""
     found = EXPECTED[task](question, seen)
-    if (
-        mask is not None
-        and seen is not None
-        and (mask.width, mask.height)
-        != (
-            seen.width,
-            seen.height,
-        )
-    ):
-        size = f"{mask.width}x{mask.height}, and the film {seen.width}x{seen.height}"
-        raise Refused(400, f"The mask is {size}: give one of the film's size.", "mask", "bad_value")
+    if mask is not None and seen is not None and (told := bounds.misfit(mask, seen)):
+        raise Refused(400, f"The mask is {told}.", "mask", "bad_value")
     if "region" in question and seen is not None:
-        text = question["region"].removeprefix(regions.FOLLOWED)
-        regions.box(text).corners((seen.height, seen.width))
+        bounds.check_box(question["region"], seen)
     _check_limits(found, limits)
     wanted = question.get("size")
     if wanted is not None and size_in(wanted) != (found.width, found.height):
@@ -185,13 +175,13 @@ def _alike(question: Mapping[str, Any], seen: Seen | None) -> Expected:
 def _predict(question: Mapping[str, Any], seen: Seen | None) -> Expected:
     like = _alike(question, seen)
     Sampling(question.get("steps", 2), question.get("seed", 0))
-    span = predicting.span_of(question.get("known"), like.num_frames)
-    added = tasks.frames_in(question.get("seconds", DEFAULT_SECONDS["predict"]), like.fps)
-    if "before" in question:
-        if span.start:
-            raise ValueError(f"The known frames are {question['known']}: that goes without before.")
-        added += tasks.frames_in(question["before"], like.fps)
-    total = span.stop - span.start + added
+    seconds = question.get("seconds", DEFAULT_SECONDS["predict"])
+    known, before = question.get("known"), question.get("before", 0)
+    found = bounds.continued(known, like.num_frames, like.fps, seconds, before)
+    if found.is_parted:
+        raise ValueError(f"The known frames are {known}: that goes without before.")
+    added = found.after + found.before
+    total = found.known.stop - found.known.start + added
     return Expected(total, added, like.width, like.height, like.fps)
 
 
@@ -203,7 +193,7 @@ def _enhance(question: Mapping[str, Any], seen: Seen | None) -> Expected:
 
 def _interpolate(question: Mapping[str, Any], seen: Seen | None) -> Expected:
     like, slower = _alike(question, seen), question.get("slower", 1)
-    if ("fps" in question) == (slower > 1):
+    if not bounds.is_paced(question.get("fps"), slower):
         raise Refused(400, "Say either fps, such as 60, or slower, such as 4.", "fps", "bad_value")
     fps = filmed.rate(question["fps"]) if "fps" in question else like.fps
     num = max(1, round(like.num_frames * slower * fps / like.fps))
@@ -222,10 +212,7 @@ def _repair(question: Mapping[str, Any], seen: Seen | None) -> Expected:
         if "frames" in question:
             raise Refused(400, "Give either known or frames, not both.", "known", "bad_value")
         unknown(question["known"], like.num_frames)
-    if "frames" in question:
-        listed(question["frames"])
-    if "lines" in question:
-        listed(question["lines"], "column")
+    bounds.check_lists(question.get("frames"), question.get("lines"))
     return like
 
 
@@ -244,7 +231,7 @@ def _generate(question: Mapping[str, Any], seen: Seen | None) -> Expected:
     width, height = (seen.width, seen.height) if seen is not None else made.LARGEST
     if "size" in question:
         width, height = size_in(question["size"])
-        if min(width, height) < 2 or width % 2 or height % 2:
+        if not (bounds.is_even(width) and bounds.is_even(height)):
             raise ValueError(f"The size is {width}x{height}: give even sides of 2 or more.")
     else:
         height, width = made.smaller(height, width)

@@ -13,7 +13,7 @@ KINDS = {"plan": "film", "latent": "film", "world": "world", "restorer": "map", 
 
 def names() -> list[str]:
     """All names, the shipped ones first."""
-    return [weights.SHIPPED, weights.SHIPPED_WORLD, *store.names()]
+    return [*weights.ALL_SHIPPED, *store.names()]
 
 
 def kind_of(name: str) -> str:
@@ -40,7 +40,7 @@ def shown(name: str) -> dict[str, Any]:
         card = json.loads(json.dumps(weights.card(name), default=str))
     except ValueError as error:
         card = {"error": type(error).__name__}
-    is_shipped = name in (weights.SHIPPED, weights.SHIPPED_WORLD)
+    is_shipped = name in weights.ALL_SHIPPED
     return {
         "id": name,
         "object": "model",

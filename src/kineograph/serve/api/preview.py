@@ -32,13 +32,21 @@ async def preview(socket: WebSocket, name: str, service: Served, token: str | No
     if asker is not None and same_origin(socket) and service.viewers.acquire(blocking=False):
         try:
             job = await run_in_threadpool(jobs.find, service.engine, asker.owner, name[:64])
-            if job is not None:
-                await socket.accept()
+            if job is not None and await _accepted(socket):
                 await _watched(service, asker, job.id, socket)
         finally:
             service.viewers.release()
     if job is None:
         await socket.close(1008)
+
+
+async def _accepted(socket: WebSocket) -> bool:
+    """Whether the page is still there."""
+    try:
+        await socket.accept()
+    except OSError:
+        return False
+    return True
 
 
 async def _watched(service: Service, asker: Asker, name: str, socket: WebSocket) -> None:
