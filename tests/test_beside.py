@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from itertools import accumulate, islice
 from typing import Any, ClassVar
 
 import gymnasium
@@ -15,6 +16,8 @@ from kineograph.answer.beside import NUM_WARM, check_fits, psnr_db, start_at, wa
 from kineograph.answer.dream import Dream
 from kineograph.cli.games import seat
 from kineograph.data import live
+from kineograph.data.clips import rng_for
+from kineograph.data.recording import held
 from kineograph.serve.play import HEADER, MOST_UNSEEN, REAL, Table, app
 from test_episodes import interpreter
 from test_play import ACTIONS, TestClient, WebSocketTestSession, address, played
@@ -93,6 +96,11 @@ def client(table: Table) -> Iterator[TestClient]:
         yield found
 
 
+def chance(seed: int, count: int) -> list[int]:
+    """What is done before the dream begins."""
+    return list(islice(held(rng_for(seed, 0), len(ACTIONS)), count))
+
+
 def both(session: WebSocketTestSession) -> tuple[tuple, tuple, np.ndarray, np.ndarray]:
     """The next message: what is said of the dream and of the game, then the two pictures."""
     packed = session.receive_bytes()
@@ -111,9 +119,9 @@ def test_the_page_is_told_of_the_game(client: TestClient, table: Table) -> None:
 def test_the_real_half_is_the_games_and_the_dreamed_half_the_dreams(
     client: TestClient, table: Table
 ) -> None:
-    warm = np.stack([picture(5, n) for n in range(NUM_WARM + 1)])
-    assert IDLE == 1  # so each step that does nothing adds one
-    dream, total = Dream(table.world, "eager"), NUM_WARM
+    sums = [0, *accumulate(chance(5, NUM_WARM))]
+    warm = np.stack([picture(5, total) for total in sums])
+    dream, total = Dream(table.world, "eager"), sums[-1]
     dream.begin(start_at(warm, table.world.shape.num_past), 5)
     with played(client, table) as session:
         for _ in range(MOST_UNSEEN):
@@ -141,8 +149,11 @@ def test_a_real_game_that_is_over_stands_still(client: TestClient, table: Table)
         while len(told) < 10:
             session.send_json({"seen": told[-1][0][0]})
             told.append(both(session))
+    assert IDLE == 1  # so each step that does nothing adds one
     # Nine steps are the whole game, so the dream begins after the fourth.
-    assert [int(real[0, 0, 1]) for _, _, real, _ in told] == [4, 5, 6, 7, 8, 9, 9, 9, 9, 9]
+    begun = sum(chance(0, 4))
+    sums = [begun + min(n, 5) for n in range(10)]
+    assert [int(real[0, 0, 1]) for _, _, real, _ in told] == sums
     assert [bool(about[1]) for _, about, _, _ in told] == [False] * 5 + [True] * 5
     assert math.isnan(told[-1][1][2])
     assert told[-1][1][0] == 0
@@ -153,7 +164,7 @@ def test_a_game_that_ends_at_once_is_said() -> None:
         closing(live.opened(QUICK, WIDTH_PX, HEIGHT_PX)) as game,
         pytest.raises(ValueError, match=r"seed 3 is over before there are 6 frames"),
     ):
-        warmed(game, 3, 1, 6)
+        warmed(game, 3, 6)
 
 
 def test_a_game_that_breaks_off_says_why(
@@ -169,7 +180,7 @@ def test_a_game_that_breaks_off_says_why(
     with played(client, table) as session:
         message = session.receive()
         assert message["code"] == 1011
-        assert message["reason"] == "The game broke off at 1."
+        assert message["reason"] == f"The game broke off at {chance(0, 1)[0]}."
 
 
 @pytest.mark.parametrize(

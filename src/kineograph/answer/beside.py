@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -9,12 +10,14 @@ import torch
 from jaxtyping import UInt8
 
 from kineograph.answer.dream import Dream, Moment, Start
+from kineograph.data.clips import rng_for
 from kineograph.data.episodes import plate_of
 from kineograph.data.live import Live
+from kineograph.data.recording import held
 from kineograph.models.world import WorldShape
 
-NUM_WARM = 40
-"""Steps before the dream begins, so that what moves is not in the plate."""
+NUM_WARM = 80
+"""Steps before the dream begins, so that what moves is not in the plate: who is played, too."""
 
 
 class Real(NamedTuple):
@@ -29,13 +32,13 @@ class Real(NamedTuple):
 class Beside:
     """A dream and its game, which stands still once it has ended."""
 
-    def __init__(self, dream: Dream, game: Live, idle: int) -> None:
-        self.dream, self.game, self.idle = dream, game, idle
+    def __init__(self, dream: Dream, game: Live) -> None:
+        self.dream, self.game = dream, game
         self.last, self.ended = dream.past[-1], False
 
     def begin(self, seed: int) -> tuple[Moment, Real]:
         """Goes to where the game with this seed is after a while. ValueError if it ends first."""
-        frames = warmed(self.game, seed, self.idle, self.dream.shape.num_past)
+        frames = warmed(self.game, seed, self.dream.shape.num_past)
         dreamed = self.dream.begin(start_at(frames, self.dream.shape.num_past), seed)
         self.last, self.ended = dreamed, False
         return Moment(dreamed, 0.0, 0.0), Real(dreamed, 0.0, False, math.inf)
@@ -74,13 +77,13 @@ def called(names: Sequence[str]) -> bool:
     return not all(name.isdecimal() for name in names)
 
 
-def warmed(game: Live, seed: int, idle: int, num_past: int) -> UInt8[np.ndarray, "t h w 3"]:
-    """The game's first frames, with nothing done; half as many as came before it ended so."""
+def warmed(game: Live, seed: int, num_past: int) -> UInt8[np.ndarray, "t h w 3"]:
+    """The game's first frames, played by chance; half as many as came before it ended so."""
     num_warm = max(NUM_WARM, num_past - 1)
     while num_warm >= num_past - 1:
         frames = [game.reset(seed)]
-        for _ in range(num_warm):
-            frame, _, ended = game.step(idle)
+        for action in islice(held(rng_for(seed, 0), game.num_actions), num_warm):
+            frame, _, ended = game.step(action)
             if ended:
                 break
             frames.append(frame)

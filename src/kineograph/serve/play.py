@@ -134,7 +134,7 @@ class Game(NamedTuple):
 def _game(table: Table) -> Game:
     dream = table.make()
     if table.real is not None:
-        both = Beside(dream, table.real(), table.idle)
+        both = Beside(dream, table.real())
         return Game(both.begin, both.step, both.close)
     starts = starts_of(table.world)
 
