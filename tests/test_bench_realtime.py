@@ -220,7 +220,7 @@ def test_a_world_without_a_game_is_timed_all_the_same(
     path = tmp_path / "tiny.safetensors"
     weights.save(tiny_world(), path, {"name": "tiny"})
     peer = checkout(tmp_path / "peer", "time.sleep(0.01)")
-    options = Options(str(path), seconds=1.0, diamond=peer)
+    options = Options(str(path), seconds=1.0, diamond=peer, stream_frames=6)
 
     def serving(*_: Any) -> Any:
         raise AssertionError("there is no browser to serve")
@@ -237,3 +237,5 @@ def test_a_world_without_a_game_is_timed_all_the_same(
     text = (tmp_path / "out" / "report.md").read_text()
     assert "DIAMOND's denoiser, 0.0M random weights, 64x64, 3 steps" in text
     assert "obeyed: not measured. There is no script" in text
+    assert [went["num_frames"] for went in whole["streams"].values()] == [6, 6, 6]
+    assert "- scale 2 from 128x72, live: 6 frames" in text

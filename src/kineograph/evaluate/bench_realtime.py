@@ -24,7 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kineograph import runtime
 from kineograph.answer.dream import Dream, seeded, starts_of
-from kineograph.evaluate import diamond, world_quality
+from kineograph.evaluate import bench_stream, diamond, world_quality
+from kineograph.evaluate.bench_stream import Streamed
 from kineograph.evaluate.report import row, write_text
 from kineograph.evaluate.timing import Timed, said, timed_of
 from kineograph.evaluate.world_quality import Quality
@@ -33,7 +34,7 @@ from kineograph.models.layers import channels_last
 from kineograph.models.playable import Playable
 from kineograph.models.world import World
 from kineograph.runtime import by_cuda
-from kineograph.train.machine import num_cores
+from kineograph.train.machine import num_cores, settle
 from kineograph.train.precision import gemm_rate
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -73,12 +74,14 @@ class Options:
     """What is measured.
 
     luck: with how much of it dreams go on. seconds: how long each is timed. diamond: a checkout.
+    stream_frames: of how many frames live video is measured, 0 of none.
     """
 
     world: str = weights.SHIPPED_WORLD
     luck: float = 1.0
     seconds: float = 20.0
     diamond: Path | None = None
+    stream_frames: int = 240
 
     def __post_init__(self) -> None:
         least, most = SECONDS
@@ -99,6 +102,7 @@ class Measured:
     in_browser: Mapping[str, Timed]
     peer: diamond.Peer | None
     quality: Quality
+    streams: Mapping[str, Streamed]
 
     @property
     def timed(self) -> dict[str, Timed]:
@@ -126,6 +130,8 @@ def bench_realtime(out: Path, console: Console, serving: Serving, options: Optio
         console.print(f"  {name}: {said(timed)}", highlight=False)
     for line in (*peer_lines(measured), *world_quality.lines(measured.quality)):
         console.print(f"  {line}", highlight=False)
+    for name, went in measured.streams.items():
+        console.print(f"  {bench_stream.told(name, went)}", highlight=False)
     console.print(f"{out / PAGE}: all of it.", highlight=False)
 
 
@@ -144,7 +150,16 @@ def measure(console: Console, serving: Serving, options: Options) -> Measured:
         in_browser(console, serving, options),
         peer,
         world_quality.quality_of(world, weights.card(options.world), options.luck),
+        streams(options.stream_frames),
     )
+
+
+def streams(num_frames: int) -> dict[str, Streamed]:
+    """Live video, where any is asked for."""
+    if not num_frames:
+        return {}
+    settle()
+    return bench_stream.measured(weights.load(), num_frames)
 
 
 def in_browser(console: Console, serving: Serving, options: Options) -> dict[str, Timed]:
@@ -271,6 +286,9 @@ def page(measured: Measured) -> str:
     lines += ["", *(f"- {line}" for line in peer_lines(measured))] if measured.peer else []
     lines += ["\n## How good the world is\n"]
     lines += [f"- {line}" for line in world_quality.lines(measured.quality)]
+    if measured.streams:
+        lines += ["\n## Live video, as `kineo stream` runs it\n"]
+        lines += [f"- {bench_stream.told(*each)}" for each in measured.streams.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -315,4 +333,5 @@ def as_json(measured: Measured) -> dict[str, Any]:
         "diamond": asdict(measured.peer) if measured.peer else None,
         "times_per_pixel": measured.times_per_pixel(),
         "quality": asdict(measured.quality),
+        "streams": {name: asdict(went) for name, went in measured.streams.items()},
     }

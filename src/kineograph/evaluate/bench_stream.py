@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 
 import numpy as np
+import torch
 
-from kineograph import tasks
+from kineograph import tasks, video
 from kineograph.answer.live import Made, Make, Policy, Tally, run
+from kineograph.answer.tiles import sized
+from kineograph.models import weights
 from kineograph.models.window import Predictor
 from kineograph.train.machine import held_mb, looking_at_what_is_new
 from kineograph.video.live import open_live
@@ -20,6 +24,9 @@ from kineograph.video.live import open_live
 EVERY = 1000
 """So many frames lie between two looks at the memory."""
 FOR_EVER = 10**6
+GRAIN_LEVELS, FPS = 25.0, 24
+SIZES_PX = {"denoise": (256, 144), "scale 2": (128, 72)}
+"""What is streamed: the bundled clip with grain, and without it a quarter as large."""
 SETTLED = 0.5
 """The first half of a run may still settle; growth and latency are measured in the rest."""
 
@@ -57,6 +64,33 @@ class Streamed:
             return 0.0
         at = np.arange(len(late))
         return float(np.std(late - np.polyval(np.polyfit(at, late, 1), at)))
+
+
+def measured(model: Predictor, num_frames: int) -> dict[str, Streamed]:
+    """Denoising as fast as it goes, and both as a camera sends."""
+    with TemporaryDirectory() as folder:
+        films = {name: Path(folder) / f"{name}.mp4" for name in SIZES_PX}
+        for name, size in SIZES_PX.items():
+            film_of(films[name], size, GRAIN_LEVELS if name == "denoise" else 0.0)
+        denoise = enhancing(tasks.Enhancement(denoise=1.0), model)
+        scale = enhancing(tasks.Enhancement(scale=2), model)
+        return {
+            "denoise 256x144, all frames": streamed(films["denoise"], denoise, num_frames, False),
+            "denoise 256x144, live": streamed(films["denoise"], denoise, num_frames, True),
+            "scale 2 from 128x72, live": streamed(films["scale 2"], scale, num_frames, True),
+        }
+
+
+def film_of(path: Path, size_px: tuple[int, int], grain_levels: float) -> None:
+    """The bundled clip, there and back, so small and with so much grain."""
+    width, height = size_px
+    frames = video.read(weights.ASSETS / "clip.mp4").frames
+    rng = np.random.default_rng(0)
+    with video.Writer(path, width=width, height=height, fps=FPS, quality="high") as writer:
+        for frame in torch.cat([frames, frames.flip(0)]):
+            small = sized(frame, height, width)
+            grain = rng.normal(0, grain_levels / 127.5, small.shape).astype(np.float32)
+            writer.write((small + torch.from_numpy(grain)).clamp(-1, 1)[None])
 
 
 def enhancing(what: tasks.Enhancement, model: Predictor) -> Make:
