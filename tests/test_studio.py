@@ -1,149 +1,22 @@
 """The studio is walked as a person would: with a real browser, server, film and model."""
 
 import hashlib
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import av
 import httpx
 import pytest
 
+from kineograph.models import weights
 from kineograph.serve.studio import POLICY
+from studio_support import HEIGHT, MAKE_SECONDS, NUM_FRAMES, WIDTH, Studio, browsed, until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-browsed = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytest_plugins = ("studio_fixtures",)
 PAGES = ("work", "queue", "history", "models", "learn", "play")
-WIDTH, HEIGHT, NUM_FRAMES, NUM_KNOWN, NUM_MADE = 96, 54, 10, 8, 6
-START_SECONDS, WAIT_MS, MAKE_SECONDS = 90.0, 20_000, 60.0
-STUDIO = "from kineograph.cli import main; main()"
-
-
-@dataclass(frozen=True)
-class Studio:
-    """Where it is, and the token that its address has."""
-
-    url: str
-    token: str
-
-    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.request(method, self.url + path, headers=headers, timeout=60, **more)
-
-    def uploaded(self, film: Path) -> str:
-        answer = self.ask("POST", "/v1/files", files={"file": ("film", film.read_bytes())})
-        assert answer.status_code == 200, answer.text
-        return answer.json()["id"]
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some frames of the bundled clip, small."""
-    path = tmp_path_factory.mktemp("film") / "squirrel.mp4"
-    bundled = str(files("kineograph") / "assets" / "clip.mp4")
-    with av.open(bundled) as source, av.open(str(path), "w") as out:
-        stream: Any = out.add_stream("libx264", rate=Fraction(24))
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number, frame in zip(range(NUM_FRAMES), source.decode(video=0), strict=False):
-            small = frame.reformat(WIDTH, HEIGHT, "yuv420p")
-            small.pts, small.time_base = number, Fraction(1, 24)
-            out.mux(stream.encode(small))
-        out.mux(stream.encode(None))
-    return path
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """A studio with an empty store, and no models but the shipped ones."""
-    folder = tmp_path_factory.mktemp("studio")
-    models = str(folder / "models")
-    env = {**os.environ, "KINEOGRAPH_MODELS": models, "OMP_NUM_THREADS": "1", "COLUMNS": "400"}
-    flags = ["studio", "--no-open", "--port", "0", "--store", str(folder / "store")]
-    log = folder / "log"
-    with log.open("w") as to:
-        command = [sys.executable, "-c", STUDIO, *flags]
-        process = subprocess.Popen(command, stderr=to, stdout=to, env=env)
-    try:
-        yield _found(log, process)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-    errors = [line for line in log.read_text().splitlines() if '"level": "error"' in line]
-    # A page that leaves while its preview is just being opened is told as one.
-    assert not [line for line in errors if "ClientDisconnected" not in line]
-
-
-def _found(log: Path, process: subprocess.Popen[bytes]) -> Studio:
-    began = time.monotonic()
-    while time.monotonic() - began < START_SECONDS and process.poll() is None:
-        said = re.search(r"(http://\S+)/#token=(\S+)", log.read_text())
-        if said and _answers(said[1]):
-            return Studio(said[1], said[2])
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def context(studio: Studio) -> Iterator[Any]:
-    """A browser that notes what it asks for and what goes wrong in it."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        made = browser.new_context(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
-        made.set_default_timeout(WAIT_MS)
-        yield made
-        browser.close()
-
-
-@pytest.fixture
-def page(context: Any, studio: Studio) -> Iterator[Any]:
-    """The page; whatever a test does on it, no error is told and no other machine is asked."""
-    made, asked, errors = context.new_page(), [], []
-    made.on("request", lambda request: asked.append(request.url))
-    made.on("websocket", lambda socket: asked.append(socket.url))
-    made.on("pageerror", lambda error: errors.append(str(error)))
-    made.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    made.goto(f"{studio.url}/#token={studio.token}")
-    made.wait_for_selector("#f-model")
-    yield made
-    made.close()
-    home = urlsplit(studio.url).netloc
-    elsewhere = [url for url in asked if urlsplit(url.removeprefix("blob:")).netloc != home]
-    assert len(asked) > 10
-    assert not elsewhere
-    assert not errors
-
-
-def until(is_so: Callable[[], Any], page: Any, seconds: float = WAIT_MS / 1000) -> Any:
-    """What it gives, once it gives something."""
-    began = time.monotonic()
-    while not (found := is_so()):
-        assert time.monotonic() - began < seconds
-        page.wait_for_timeout(50)
-    return found
+NUM_KNOWN, NUM_MADE = 8, 6
 
 
 def given(page: Any, film: Path) -> None:
@@ -301,15 +174,68 @@ def test_a_place_is_meant_by_a_box_by_numbers_and_by_paint(
 
 
 @browsed
-def test_models_have_cards_and_a_world_is_played(page: Any) -> None:
+def test_what_needs_no_film_is_made_without_the_one_that_was_given(
+    page: Any, studio: Studio, film: Path
+) -> None:
+    given(page, film)
+    assert page.is_hidden("#no-film")
+    page.select_option("#verb", "generate")
+    page.click("#no-film")
+    page.wait_for_selector("#drop")
+    until(lambda: "frames" in page.inner_text("#estimate"), page)
+    page.click("#run")
+    page.wait_for_selector("#live-view:not([hidden])")
+    video = studio.ask("GET", "/v1/videos").json()["data"][0]
+    assert (video["task"], video["inputs"]) == ("generate", {})
+    page.click("#cancel")
+    page.select_option("#verb", "predict")
+    assert page.is_disabled("#run")
+
+
+@browsed
+def test_models_have_cards_and_every_world_is_played(page: Any) -> None:
     page.click("nav a[href='#models']")
     until(lambda: "kineo-small" in page.inner_text("#models"), page)
     assert "does badly" in page.inner_text("#models")
     page.click("nav a[href='#play']")
-    page.get_by_role("button", name="Play kineo-fish").click()
+    worlds = page.locator("[data-world]")
+    until(worlds.count, page)
+    names = [one.get_attribute("data-world") for one in worlds.all()]
+    assert names == [weights.SHIPPED_WORLD, weights.SHIPPED_FIGURE]
     game = page.frame_locator("#world")
-    until(lambda: game.locator("#number").inner_text() not in ("", "0"), page, MAKE_SECONDS)
+    for name in names:
+        page.get_by_role("button", name=f"Play {name}").click()
+        until(lambda name=name: game.locator("#name").inner_text() == name, page, MAKE_SECONDS)
+        until(lambda: int(game.locator("#number").inner_text()) > 5, page, MAKE_SECONDS)
+        drawn = game.locator("#screen").evaluate(COLOURS)
+        assert drawn > 20, name
     page.click("nav a[href='#work']")
+
+
+COLOURS = """canvas => {
+  const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  return new Set(new Uint32Array(all.buffer)).size;
+}"""
+"""How many colours a canvas has."""
+
+
+def test_the_terminal_is_told_the_address_and_nothing_of_what_is_made(
+    studio: Studio, film: Path
+) -> None:
+    body = {
+        "task": "predict",
+        "seconds": 0.1,
+        "input_reference": {"file_id": studio.uploaded(film)},
+    }
+    name = studio.ask("POST", "/v1/videos", json=body).json()["id"]
+    began = time.monotonic()
+    while studio.ask("GET", f"/v1/videos/{name}").json()["status"] != "completed":
+        assert time.monotonic() - began < MAKE_SECONDS
+        time.sleep(0.1)
+    told = studio.log.read_text().splitlines()
+    assert told[0].startswith(studio.url)
+    assert told[1] == "Ctrl-C ends it."
+    assert not [line for line in told if '"level": "info"' in line]
 
 
 @browsed
@@ -344,25 +270,3 @@ def test_the_page_runs_nothing_but_its_own_files_and_tells_nothing(studio: Studi
     for path in ("/v1/learnings", "/v1/files/x/thumbnail"):
         assert httpx.get(studio.url + path).status_code == 401
     assert httpx.post(f"{studio.url}/v1/worlds/kineo-fish/table").status_code == 401
-
-
-def test_footage_that_cannot_be_learned_ends_with_a_sentence(studio: Studio, film: Path) -> None:
-    asked = {"name": "mine", "files": [studio.uploaded(film)], "minutes": 0.5}
-    for wrong in ({"name": "kineo-small"}, {"name": "../up"}, {"files": ["file_none"]}):
-        answer = studio.ask("POST", "/v1/learnings", json={**asked, **wrong})
-        assert answer.status_code in (400, 404)
-        assert answer.json()["error"]["message"].endswith(".")
-    assert studio.ask("POST", "/v1/learnings", json=asked).json()["status"] == "running"
-    assert studio.ask("POST", "/v1/learnings", json={**asked, "name": "other"}).status_code == 409
-    began = time.monotonic()
-    while (found := studio.ask("GET", "/v1/learnings/mine").json())["status"] == "running":
-        assert time.monotonic() - began < MAKE_SECONDS
-        time.sleep(0.1)
-    assert found["status"] == "failed"
-    assert found["said"][-1].startswith("kineo: ")
-    assert "/" not in found["said"][-1]
-    assert studio.ask("GET", "/v1/learnings/none").status_code == 404
-    listed = studio.ask("GET", "/v1/learnings").json()["data"]
-    assert [(one["name"], one["status"]) for one in listed] == [("mine", "failed")]
-    assert studio.ask("POST", "/v1/learnings", json=asked).status_code == 200  # the name is free
-    assert studio.ask("POST", "/v1/learnings/mine/stop").status_code == 200

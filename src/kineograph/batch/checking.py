@@ -5,14 +5,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from kineograph import regions, tasks, video
+from kineograph import tasks, video
 from kineograph.answer import Sampling
 from kineograph.batch import weighed
-from kineograph.damage import listed
 from kineograph.imagine import Imagining
 from kineograph.models import weights
 from kineograph.verbs import asked as verbs
-from kineograph.verbs import filmed, made, predicting
+from kineograph.verbs import bounds, filmed, made
 from kineograph.video.info import check_size
 
 KINDS = ("dropped", "frozen", "glitch", "scratch", "dust")
@@ -48,28 +47,21 @@ def size_of(asked: verbs.Asked) -> tuple[int, int]:
 
 def _check_region(text: str, film: Path) -> None:
     info = video.probe(film)
-    size = (info.height, info.width)
-    if Path(text).is_absolute():
-        mask = video.probe(text)
-        if (mask.height, mask.width) != size:
-            found = f"{mask.width}x{mask.height}, and the film {info.width}x{info.height}"
-            raise ValueError(f"region is {found}: give one of the film's size")
-        return
-    regions.box(text.removeprefix(regions.FOLLOWED)).corners(size)
+    if not Path(text).is_absolute():
+        bounds.check_box(text, info)
+    elif told := bounds.misfit(video.probe(text), info):
+        raise ValueError(f"region is {told}")
 
 
 def _predict(asked: verbs.Predict, info: video.VideoInfo) -> None:
     Sampling(asked.steps, asked.seed)
-    tasks.frames_in(asked.seconds, info.fps)
-    span = predicting.span_of(asked.known, video.count_frames(asked.video))
-    if asked.before:
-        tasks.frames_in(asked.before, info.fps)
-        if span.start:
-            raise ValueError(f"known is {asked.known}, after frame 0: that goes without before")
+    num = video.count_frames(asked.video)
+    if bounds.continued(asked.known, num, info.fps, asked.seconds, asked.before).is_parted:
+        raise ValueError(f"known is {asked.known}, after frame 0: that goes without before")
 
 
 def _interpolate(asked: verbs.Interpolate, info: video.VideoInfo) -> None:
-    if (asked.fps is None) == (asked.slower == 1):
+    if not bounds.is_paced(asked.fps, asked.slower):
         raise ValueError("say either fps, such as 60, or slower, such as 4")
     if not 1 <= asked.slower <= 64:
         raise ValueError(f"slower is {asked.slower}: give 2 to 64")
@@ -93,10 +85,7 @@ def _repair(asked: verbs.Repair, info: video.VideoInfo) -> None:
     for kind in asked.only:
         if kind not in KINDS:
             raise ValueError(f"only is {kind!r}: give {', '.join(KINDS)}")
-    if asked.frames:
-        listed(asked.frames)
-    if asked.lines:
-        listed(asked.lines, "column")
+    bounds.check_lists(asked.frames, asked.lines)
 
 
 def _transfer(asked: verbs.Transfer, info: video.VideoInfo) -> None:
@@ -119,7 +108,7 @@ def _generate(asked: verbs.Generate, info: None) -> None:
     tasks.frames_in(asked.seconds, video.probe(asked.like).fps if asked.like else Fraction(24))
     for name in ("width", "height"):
         side = getattr(asked, name)
-        if side is not None and (side < 2 or side % 2):
+        if side is not None and not bounds.is_even(side):
             raise ValueError(f"{name} is {side}: give an even number of pixels, 2 or more")
     if asked.width and asked.height:
         check_size(asked.width, asked.height, "the film")

@@ -8,12 +8,14 @@ from threading import Thread
 import uvicorn
 from fastapi import FastAPI
 
+from kineograph.cli import sockets
+
 MOST_MESSAGE_BYTES = 4096
 
 
 def loopback(port: int) -> socket.socket:
     """What a page is served on; 0 is any port that is free."""
-    return socket.create_server(("127.0.0.1", port))
+    return sockets.listening("127.0.0.1", port)
 
 
 def address_of(listening: socket.socket, token: str) -> str:

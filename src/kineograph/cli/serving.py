@@ -11,6 +11,7 @@ import uvicorn
 from rich.console import Console
 from starlette.types import ASGIApp
 
+from kineograph.cli import sockets
 from kineograph.cli.serve_commands import Serve
 from kineograph.models import store
 from kineograph.serve.api.limits import Limits
@@ -67,10 +68,7 @@ def limits_of(asked: Serve) -> Limits:
 def listening_at(host: str, port: int) -> socket.socket:
     """What it is served on. ValueError where that cannot be."""
     try:
-        listening = socket.create_server((host, port), backlog=MOST_CONNECTIONS)
-        # Else the end of a small answer waits 40 ms for the beginning to be acknowledged.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listening
+        return sockets.listening(host, port, MOST_CONNECTIONS)
     except (OSError, OverflowError) as error:
         raise ValueError(f"{host}:{port} cannot be listened on: {error}.") from error
 

@@ -34,8 +34,7 @@ def studio(asked: Studio, console: Console) -> None:
         address = f"http://{HOST}:{listening.getsockname()[1]}/#token={token}"
         console.print(address, highlight=False, soft_wrap=True)
         console.print("Ctrl-C ends it.")
-        watching.settle()
-        logging.getLogger(watching.LOGGER).setLevel(logging.ERROR)  # who works here sees the rest
+        watching.settle(level=logging.WARNING)  # who works here sees the rest
         get_temp_dir()  # of sockets, whose names must be short
         tempfile.tempdir = str(found.store.aside)  # where forms are kept while they come
         if asked.open:

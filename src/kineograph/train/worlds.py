@@ -49,13 +49,14 @@ class Stage:
 @dataclass(frozen=True)
 class Course:
     """How a world is learned. device: "auto" takes a GPU where there is one. stages: by default
-    those that suit the device. ways: how many luck has, 0 for numbers."""
+    those that suit the device. channels: by default as many as there is time for. ways: how many
+    luck has, 0 for numbers."""
 
     minutes: float
     seed: int = 0
     device: str = "auto"
     stages: tuple[Stage, ...] = ()
-    channels: tuple[int, int, int] = (80, 160, 320)
+    channels: tuple[int, int, int] | None = None
     ways: int = 16
 
     def __post_init__(self) -> None:
@@ -70,11 +71,19 @@ class Course:
         return "cuda" if torch.cuda.is_available() else "cpu"
 
     @property
+    def widths(self) -> tuple[int, int, int]:
+        """The channels that are meant: a processor learns less in the same time by more of them."""
+        if self.channels is not None:
+            return self.channels
+        return SLIM if self.place == "cpu" and self.minutes < LONG_MINUTES else BROAD
+
+    @property
     def taken(self) -> tuple[Stage, ...]:
         """The stages that are meant."""
         return self.stages or (WIDE if self.place == "cuda" else NARROW)
 
 
+SLIM, BROAD, LONG_MINUTES = (32, 64, 128), (80, 160, 320), 180.0
 NARROW = (Stage(3, 8, 1e-3, 0.4), Stage(6, 4, 6e-4, 0.6))
 WIDE = (Stage(3, 64, 1e-3, 0.4), Stage(6, 64, 6e-4, 0.6))
 """For a processor, and for a GPU."""
@@ -95,7 +104,7 @@ def learn(recordings: Sequence[Episodes], how: Course, out: Path) -> LearnedWorl
     """
     learned, held = parted(joined(recordings))
     height, width = learned.frames.shape[1:3]
-    shape = WorldShape(learned.num_actions, height, width, channels=how.channels, ways=how.ways)
+    shape = WorldShape(learned.num_actions, height, width, channels=how.widths, ways=how.ways)
     torch.manual_seed(how.seed)
     model = Studied(World(shape), 1)
     watched = watched_on(held, shape)

@@ -17,6 +17,7 @@ from kineograph.damage import Damage, listed
 from kineograph.models import weights
 from kineograph.models.window import Predictor
 from kineograph.verbs import asked as verbs
+from kineograph.verbs import bounds
 from kineograph.verbs.films import Answer, Timed, kept_moments, opened, out_of, recipe_of, write
 from kineograph.verbs.told import Told
 
@@ -74,7 +75,7 @@ def interpolate(
     model: Predictor,
 ) -> Made:
     """Another rate, or slow motion."""
-    if (asked.fps is None) == (asked.slower == 1):
+    if not bounds.is_paced(asked.fps, asked.slower):
         raise ValueError("Say either --fps, such as 60, or --slower, such as 4.")
     if not 1 <= asked.slower <= 64:
         raise ValueError(f"--slower is {asked.slower}: give 2 to 64.")

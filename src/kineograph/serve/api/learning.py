@@ -29,8 +29,16 @@ from kineograph.serve.api.videos import answered
 from kineograph.serve.doors import SAFE
 from kineograph.train import scoring
 
-COMMAND = (sys.executable, "-c", "from kineograph.cli import main; main()", "learn")
-SAID, ABOUT, FILMS = "said.txt", "about.json", "films"
+PROGRAM = """
+try:
+    from kineograph.cli import main
+    main()
+except KeyboardInterrupt:
+    raise SystemExit(130)
+"""
+"""Stopped while it still imports, it says nothing either."""
+COMMAND = (sys.executable, "-c", PROGRAM, "learn")
+SAID, ABOUT, FILMS, STOPPED = "said.txt", "about.json", "films", "stopped"
 GOODBYE_SECONDS = 10.0
 MOST_FILMS, MOST_POINTS, MOST_PICTURES, MOST_LINES = 16, 400, 8, 12
 MOST_SAID = 2**16
@@ -83,7 +91,17 @@ class Learner:
         """Asks it to end; it keeps the best that it has."""
         with self.lock, suppress(OSError):
             if self.learns(name) and self.process is not None:
+                (self.folder / name / STOPPED).touch()
                 self.process.send_signal(signal.SIGINT)
+
+    def forget(self, name: str) -> None:
+        """Drops the model, if there came one, with its run. Refused while it is learned."""
+        with self.lock:
+            if self.learns(name):
+                raise Refused(409, f"{name} is being learned: stop it first.", "name", "busy")
+            with suppress(ValueError):  # there is neither a model nor a run
+                store.remove(name)
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def end(self) -> None:
         """Ends it with the server."""
@@ -173,6 +191,15 @@ def stop(name: str, request: Request, asker: Who) -> Response:
     return answered(_told(learner, asker, name))
 
 
+@router.delete("/{name}")
+def delete(name: str, request: Request, asker: Who) -> Response:
+    """Remove what was learned, for good; the footage was never kept."""
+    learner: Learner = request.app.state.learner
+    _told(learner, asker, name)
+    learner.forget(name)
+    return answered({"id": name, "object": "learning", "deleted": True})
+
+
 def _free(learner: Learner, asker: Asker, name: str) -> None:
     """Refused where no new model may be called so; what of yours had failed under it is gone."""
     try:
@@ -202,10 +229,12 @@ def _seen(about: dict[str, Any]) -> dict[str, Any]:
 
 
 def _status(learner: Learner, name: str) -> str:
-    """running; completed, where there is a model; else failed."""
+    """running; completed, where there is a model; else stopped, if that was asked, or failed."""
     if learner.learns(name):
         return "running"
-    return "completed" if name in store.names() else "failed"
+    if name in store.names():
+        return "completed"
+    return "stopped" if (learner.folder / name / STOPPED).exists() else "failed"
 
 
 def _told(learner: Learner, asker: Asker, name: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The server keeps a worker alive: where it dies, its jobs wait again and another is started."""
 
+import logging
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from kineograph.serve.api import jobs, shelf
 from kineograph.serve.api.limits import Limits
 from kineograph.serve.api.shelf import Shelf
-from kineograph.serve.api.watching import Figures, tell
+from kineograph.serve.api.watching import LOGGER, Figures, warn
 from kineograph.serve.api.worker import Settings
 
 COMMAND = (sys.executable, "-m", "kineograph.serve.api.worker")
@@ -62,7 +63,8 @@ class Keeper:
         pause = 0.0
         while not self._over.wait(pause):
             began = time.monotonic()
-            settings = Settings(str(self.store.folder), self.database, self.limits)
+            level = logging.getLogger(LOGGER).level or logging.INFO  # it tells what its server does
+            settings = Settings(str(self.store.folder), self.database, self.limits, level)
             with self._lock:
                 self.process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, text=True)
             self.figures.workers.inc()
@@ -72,7 +74,7 @@ class Keeper:
                 with suppress(OSError):
                     self.process.stdin.close()
             if not self._over.is_set():
-                tell("worker_died", code=code)
+                warn("worker_died", code=code)
             jobs.orphaned(self.engine, self.limits.attempts, settings.name)
             shelf.cleared(self.store)
             lived = time.monotonic() - began

@@ -65,19 +65,24 @@ def _where(trace: Any) -> str:
     return "" if trace is None else f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"
 
 
-def settle(handler: logging.Handler | None = None) -> None:
-    """From here on events are lines of JSON; those of the libraries keep to errors."""
+def settle(handler: logging.Handler | None = None, level: int = logging.INFO) -> None:
+    """From here on events are lines of JSON, from that level on; the libraries tell errors."""
     handler = handler or logging.StreamHandler()
     handler.setFormatter(Lines())
-    for name, level in ((LOGGER, logging.INFO), ("uvicorn.error", logging.ERROR)):
+    for name, least in ((LOGGER, level), ("uvicorn.error", logging.ERROR)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)
+        logger.setLevel(least)
 
 
 def tell(event: str, **told: Any) -> None:
     """One event."""
     logging.getLogger(LOGGER).info(event, extra={"told": told})
+
+
+def warn(event: str, **told: Any) -> None:
+    """One event that should not have been."""
+    logging.getLogger(LOGGER).warning(event, extra={"told": told})
 
 
 def tell_error(event: str, **told: Any) -> None:

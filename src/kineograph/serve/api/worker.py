@@ -5,6 +5,7 @@ each line after it says that there may be something new to do.
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from kineograph.serve.api import database, jobs, shelf, watching
 from kineograph.serve.api.limits import Limits
 from kineograph.serve.api.shelf import Shelf
-from kineograph.serve.api.watching import tell
+from kineograph.serve.api.watching import tell, warn
 from kineograph.serve.api.working import Attempt, begun
 
 BEAT_SECONDS, BUSY_SECONDS = 1.0, 0.3
@@ -35,11 +36,12 @@ MOST_HELD = 2
 
 @dataclass(frozen=True)
 class Settings:
-    """What a worker must know."""
+    """What a worker must know. level: events below it are not told."""
 
     store: str
     database: str
     limits: Limits
+    level: int = logging.INFO
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     def text(self) -> str:
@@ -50,7 +52,7 @@ class Settings:
 def settings_of(text: str) -> Settings:
     """The inverse of `Settings.text`."""
     said = json.loads(text)
-    return Settings(said["store"], said["database"], Limits(**said["limits"]), said["name"])
+    return Settings(**{**said, "limits": Limits(**said["limits"])})
 
 
 @dataclass(eq=False)
@@ -67,8 +69,8 @@ class Worker:
 
 def main() -> None:
     """Works until the server ends, or asks for the end by SIGTERM."""
-    watching.settle()
     settings = settings_of(sys.stdin.readline())
+    watching.settle(level=settings.level)
     engine, store = database.opened(settings.database), shelf.opened(Path(settings.store))
     os.chdir(store.work)
     worker = Worker(settings, engine, store)
@@ -111,7 +113,7 @@ def _beat(worker: Worker, attempt: Attempt) -> None:
     """Tells how far the job is; hears whether it is paused or over."""
     if attempt.stopped_at is not None:
         if time.monotonic() - attempt.stopped_at > MOST_STOPPING_SECONDS:
-            tell("worker_stuck", id=attempt.job.id)
+            warn("worker_stuck", id=attempt.job.id)
             os._exit(3)
         return
     lease = worker.settings.limits.lease_seconds

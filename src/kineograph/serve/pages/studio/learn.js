@@ -1,12 +1,12 @@
 // Footage is learned: dropped here, then watched as the held-out curve and the samples grow.
 
 import { ask, forget, upload, urlOf } from "./api.js";
-import { at, button, drawing, make, tell, telling, whenSaid } from "./dom.js";
+import { at, button, confirmed, drawing, make, tell, telling, whenSaid } from "./dom.js";
 import { useModel } from "./work.js";
 
 const EVERY_MS = 2000;
 const HEIGHT = 220, LEFT = 44, BELOW = 28, ABOVE = 12;
-const STATES = { running: "learning", completed: "learned", failed: "ended without a model" };
+const STATES = { running: "learning", completed: "learned", stopped: "stopped", failed: "ended without a model" };
 let films = [], isShown = false, timer = 0, chosen = null, last = "", drawn = "", urls = [];
 
 export function begin() {
@@ -72,6 +72,18 @@ async function run() {
   look();
 }
 
+async function remove(name) {
+  if (!(await confirmed(`${name} will be gone for good.`, "Remove"))) return;
+  await telling(ask("DELETE", `/v1/learnings/${name}`));
+  look();
+}
+
+async function stop(name) {
+  await telling(ask("POST", `/v1/learnings/${name}/stop`));
+  tell(`${name} ends with the step at hand.`);
+  look();
+}
+
 async function look() {
   clearTimeout(timer);
   const found = await telling(ask("GET", "/v1/learnings"));
@@ -102,8 +114,10 @@ function head(now) {
   const share = now.steps_total ? Math.min(100, (100 * now.steps) / now.steps_total) : null;
   return make("div", { class: "learn-head" },
     make("div", { class: "row apart" }, make("h3", {}, now.name, make("span", { class: `tag ${now.status}` }, STATES[now.status])),
-      now.status === "running" && button("Stop, and keep the best", () => telling(ask("POST", `/v1/learnings/${now.name}/stop`)), { class: "small" }),
-      now.status === "completed" && button("Work with it", () => telling(useModel(now.name)), { class: "small" })),
+      now.status === "running" && button("Stop, and keep the best", () => stop(now.name), { class: "small" }),
+      now.status !== "running" && make("div", { class: "row tight" },
+        now.status === "completed" && button("Work with it", () => telling(useModel(now.name)), { class: "small" }),
+        button("Remove", () => remove(now.name), { class: "small", "aria-label": `Remove ${now.name}` }))),
     make("p", { class: "quiet" }, `${now.task} · ${now.films} ${now.films === 1 ? "film" : "films"} · at most ${now.minutes} min`),
     now.status === "running" && make("progress", { max: 100, value: share, "aria-label": "Progress of learning" }),
     now.status === "failed" && make("p", { class: "wrong" }, (now.said.at(-1) || "It ended, and said nothing.").replace(/^kineo: /, "")),

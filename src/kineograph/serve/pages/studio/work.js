@@ -54,6 +54,7 @@ function listen() {
   at("choose").addEventListener("click", () => at("file").click());
   at("other").addEventListener("click", () => at("file").click());
   at("file").addEventListener("change", () => { take(at("file").files[0]); at("file").value = ""; });
+  at("no-film").addEventListener("click", leaveOut);
   at("nothing").addEventListener("click", () => { setVerb("generate"); at("run").focus(); });
   const page = at("page-work");
   page.addEventListener("dragover", (event) => { event.preventDefault(); page.classList.add("over"); });
@@ -100,6 +101,7 @@ export async function open(found, blob = null) {
   if (given.isStill && takes !== "picture") setVerb("animate");
   else if (!given.isStill && takes === "picture") setVerb("predict");
   setPicked([]);
+  showNoFilm();
   switchTo("film");
   const sheet = given.isStill ? null : await blobOf(`/v1/files/${found.id}/spritesheet`).catch(() => null);
   await timeline.setFilm(found.num_frames, sheet);
@@ -118,7 +120,15 @@ function close() {
   given = null;
   answer.clear();
   at("about").textContent = "";
+  showNoFilm();
   switchTo("film");
+}
+
+/** Only what needs no film can do without the one that was given. */
+function leaveOut() {
+  close();
+  changed();
+  at("verb").focus();
 }
 
 function about() {
@@ -134,10 +144,15 @@ function setVerb(verb, values = {}, base = null) {
   at("base").hidden = !base;
   paint.setNone(VERBS[verb].needsRegion ? "None" : "All");
   if (!VERBS[verb].fields.includes("region")) paint.choose("none");
+  showNoFilm();
   picked = [];
   if (given && values.known) picked = rangesIn(values.known, given.num_frames) || [];
   showPicks();
   meant();
+}
+
+function showNoFilm() {
+  at("no-film").hidden = !given || VERBS[form.form.verb].takes !== "nothing";
 }
 
 function showPicks() {
