@@ -205,7 +205,7 @@ def test_models_have_cards_and_every_world_is_played(page: Any) -> None:
     game = page.frame_locator("#world")
     for name in names:
         page.get_by_role("button", name=f"Play {name}").click()
-        until(lambda name=name: game.locator("#name").inner_text() == name, page, MAKE_SECONDS)
+        until(lambda name=name: name in game.locator("#name").inner_text(), page, MAKE_SECONDS)
         until(lambda: int(game.locator("#number").inner_text()) > 5, page, MAKE_SECONDS)
         drawn = game.locator("#screen").evaluate(COLOURS)
         assert drawn > 20, name
