@@ -12,12 +12,12 @@ from studio_support import CLIP, MAKE_SECONDS, Studio, browsed, until
 
 pytest_plugins = ("studio_fixtures",)
 MINUTES = os.environ.get("KINEO_LEARN_WALK", "")
-"""The walk takes longer than that: 1 where nothing else is computed, else more."""
-slow = pytest.mark.skipif(not MINUTES, reason="takes minutes: set KINEO_LEARN_WALK=1")
+"""So long may be learned in the walk: 1 is too short for a core that has other work, 4 is not."""
+slow = pytest.mark.skipif(not MINUTES, reason="takes minutes: set KINEO_LEARN_WALK to how many")
 
 
 def put_to_learn(page: Any, name: str) -> None:
-    """A film is chosen, named, and given a minute; by keyboard."""
+    """A film is chosen, named, and given its minutes; by keyboard."""
     page.keyboard.press("5")
     page.set_input_files("#learn-file", str(CLIP))
     until(lambda: "640" in page.inner_text("#learn-films"), page)

@@ -85,11 +85,13 @@ class Batches:
         return {**self.reuse.choose(made, rng), "indices": np.array(index)}
 
     def fill(self, num_workers: int) -> None:
-        """Prepares the pool that the first batch draws from, while the cores are free."""
+        """Prepares what is missing of the pool that the first batch draws from, while the cores are
+        free."""
         if self.reuse is None:
             return
         first = self.rank * self.batch_size // self.reuse.times
-        clips = range(first, first + self.reuse.pool)
+        pool_of = range(first, first + self.reuse.pool)
+        clips = [clip for clip in pool_of if clip not in self.kept]
         with ThreadPoolExecutor(num_workers) as pool:
             self.kept.update(zip(clips, pool.map(self.made, clips), strict=True))
 

@@ -18,6 +18,7 @@ export function begin() {
   page.addEventListener("drop", (event) => { event.preventDefault(); page.classList.remove("over"); take([...event.dataTransfer.files]); });
   at("learn").addEventListener("submit", (event) => { event.preventDefault(); run(); });
   at("learn-name").addEventListener("input", ready);
+  addEventListener("resize", () => { last = ""; }); // the next look draws the curve as wide as it may be
 }
 
 export function entered() {
@@ -45,7 +46,7 @@ async function take(files) {
 
 function showFilms() {
   at("learn-films").replaceChildren(...films.map((film) => make("li", { class: "row apart" },
-    make("span", {}, `${film.name} · ${film.width} × ${film.height} · ${film.seconds.toFixed(1)} s`),
+    make("span", {}, `${film.name} · ${film.width}\u00a0×\u00a0${film.height} · ${film.seconds.toFixed(1)}\u00a0s`),
     button("Leave out", () => { films = films.filter((one) => one !== film); showFilms(); }, { class: "small", "aria-label": `Leave out ${film.name}` }))));
   ready();
 }
@@ -80,7 +81,7 @@ async function remove(name) {
 
 async function stop(name) {
   await telling(ask("POST", `/v1/learnings/${name}/stop`));
-  tell(`${name} ends with the step at hand.`);
+  tell(`${name} ends with the step at hand; then it is measured and kept.`);
   look();
 }
 
@@ -118,10 +119,16 @@ function head(now) {
       now.status !== "running" && make("div", { class: "row tight" },
         now.status === "completed" && button("Work with it", () => telling(useModel(now.name)), { class: "small" }),
         button("Remove", () => remove(now.name), { class: "small", "aria-label": `Remove ${now.name}` }))),
-    make("p", { class: "quiet" }, `${now.task} · ${now.films} ${now.films === 1 ? "film" : "films"} · at most ${now.minutes} min`),
+    make("p", { class: "quiet" }, `${at("learn-task").querySelector(`[value=${now.task}]`).textContent} · ${now.films} ${now.films === 1 ? "film" : "films"} · at most ${now.minutes}\u00a0min`),
     now.status === "running" && make("progress", { max: 100, value: share, "aria-label": "Progress of learning" }),
     now.status === "failed" && make("p", { class: "wrong" }, (now.said.at(-1) || "It ended, and said nothing.").replace(/^kineo: /, "")),
-    make("p", {}, now.steps_total ? `step ${now.steps.toLocaleString()} of ${now.steps_total.toLocaleString()}` : now.status === "running" ? "looking at the footage" : ""));
+    make("p", {}, now.steps_total ? `step ${now.steps.toLocaleString()} of ${now.steps_total.toLocaleString()}` : now.status === "running" ? "looking at the footage" : ""),
+    now.status === "completed" && isAsBefore(now) && make("p", { class: "base" }, "Nothing was better than what it began with, so it answers as before. More footage or more minutes may help."));
+}
+
+/** Whether the best on what is held out was the very first look. */
+function isAsBefore({ held_out: points }) {
+  return points.length > 1 && points[0][0] === 0 && points.every(([, value]) => value <= points[0][1]);
 }
 
 /** How well what was held out is answered, by step. */
