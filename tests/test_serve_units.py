@@ -144,11 +144,14 @@ def test_old_films_go_first_and_then_the_oldest_until_there_is_room(kept: Servic
     now = time.time()
     names = [
         filmed(kept, "expired", 10, now - 1),
-        filmed(kept, "oldest", 1000, now + 99),
-        filmed(kept, "newer", 1000, now + 99),
-        filmed(kept, "newest", 1000, now + 99),
+        filmed(kept, "oldest", 1000, now + 9999),
+        filmed(kept, "newer", 1000, now + 9999),
+        filmed(kept, "newest", 1000, now + 9999),
     ]
     keeping.kept(kept, now)
+    assert not (kept.store.films / "expired.mp4").exists()
+    assert (kept.store.films / "oldest.mp4").exists()  # who asked for it may not have fetched it
+    keeping.kept(kept, now + keeping.JUST_MADE_SECONDS + 1)
     assert sorted(path.name for path in kept.store.films.iterdir()) == [
         "newer.mp4", "newer.thumbnail.jpg", "newest.mp4", "newest.thumbnail.jpg"
     ]  # fmt: skip

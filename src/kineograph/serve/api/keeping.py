@@ -11,6 +11,8 @@ from kineograph.serve.api.service import Service
 from kineograph.serve.api.watching import tell, tell_error
 
 EVERY_SECONDS = 60.0
+JUST_MADE_SECONDS = 600.0
+"""So long a film stays, though the store be too large, for who asked it to fetch it."""
 OVER = (jobs.COMPLETED, jobs.FAILED)
 
 
@@ -25,16 +27,16 @@ def kept(service: Service, now: float) -> None:
     for upload in uploads.everything(service.engine):
         if upload.created_at < oldest and upload.id not in needed:
             uploads.delete(service.engine, service.store, upload.id)
-    _shrunk(service, needed)
+    _shrunk(service, needed, now)
     rows = jobs.everything(service.engine)
     films = [job.output for job in rows if job.output]
     shelf.swept(service.store, films, [one.id for one in uploads.everything(service.engine)])
 
 
-def _shrunk(service: Service, needed: set[str]) -> None:
-    """Films first, oldest first, and then uploads that nothing in the queue needs."""
+def _shrunk(service: Service, needed: set[str], now: float) -> None:
+    """Films first, oldest first but for those just made, and then uploads that nothing in the queue needs."""
     left = shelf.size_of(service.store) - service.limits.keep_bytes
-    for film in _films(service):
+    for film in _films(service, now - JUST_MADE_SECONDS):
         if left <= 0:
             return
         left -= film.bytes or 0
@@ -47,8 +49,12 @@ def _shrunk(service: Service, needed: set[str]) -> None:
             uploads.delete(service.engine, service.store, upload.id)
 
 
-def _films(service: Service) -> Iterator[Job]:
-    found = [job for job in jobs.everything(service.engine) if job.output]
+def _films(service: Service, before: float) -> Iterator[Job]:
+    found = [
+        job
+        for job in jobs.everything(service.engine)
+        if job.output and (job.completed_at or 0.0) < before
+    ]
     yield from sorted(found, key=lambda job: job.completed_at or 0.0)
 
 
