@@ -23,12 +23,19 @@ def settle() -> None:
     each add up to a quarter more. Elsewhere than on Linux nothing is done.
     """
     cv2.setNumThreads(1)
-    if not sys.platform.startswith("linux"):
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        kept = (MMAP_THRESHOLD, 2**30), (TRIM_THRESHOLD, 2**31 - 1), (MMAP_MAX, 0)
-        for name, value in (*kept, (ARENA_MAX, 1)):
+    one_heap()
+    _told_malloc((MMAP_THRESHOLD, 2**30), (TRIM_THRESHOLD, 2**31 - 1), (MMAP_MAX, 0))
+
+
+def one_heap() -> None:
+    """Threads that begin from now on share it, so that each does not leave holes in its own."""
+    _told_malloc((ARENA_MAX, 1))
+
+
+def _told_malloc(*wishes: tuple[int, int]) -> None:
+    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    if libc is not None and hasattr(libc, "mallopt"):
+        for name, value in wishes:
             libc.mallopt(name, value)
 
 

@@ -34,7 +34,8 @@ def kept(service: Service, now: float) -> None:
 
 
 def _shrunk(service: Service, needed: set[str], now: float) -> None:
-    """Films first, oldest first but for those just made, and then uploads that nothing in the queue needs."""
+    """Films first, oldest first but for those just made, and then uploads that nothing in the queue
+    needs."""
     left = shelf.size_of(service.store) - service.limits.keep_bytes
     for film in _films(service, now - JUST_MADE_SECONDS):
         if left <= 0:

@@ -25,6 +25,7 @@ from kineograph.serve.api.limits import Limits
 from kineograph.serve.api.shelf import Shelf
 from kineograph.serve.api.watching import tell, warn
 from kineograph.serve.api.working import Attempt, begun
+from kineograph.train import machine
 
 BEAT_SECONDS, BUSY_SECONDS = 1.0, 0.3
 """How often a worker looks up: with nothing to do, and with something; and whenever it is told."""
@@ -71,6 +72,7 @@ def main() -> None:
     """Works until the server ends, or asks for the end by SIGTERM."""
     settings = settings_of(sys.stdin.readline())
     watching.settle(level=settings.level)
+    machine.one_heap()  # each film is made by a thread of its own
     engine, store = database.opened(settings.database), shelf.opened(Path(settings.store))
     os.chdir(store.work)
     worker = Worker(settings, engine, store)

@@ -1,5 +1,6 @@
 """One attempt at a job: the verb runs in a thread, and stops, stands still or goes on as told."""
 
+import gc
 import json
 import os
 import shutil
@@ -82,6 +83,7 @@ def begun(
             jobs.fail(engine, job, "server_error", "Something went wrong here.")
         finally:
             shutil.rmtree(attempt.folder, ignore_errors=True)
+            gc.collect()  # PyAV holds a film's first frame, with its decoder's, in a cycle
             ended()
 
     attempt.thread = Thread(target=work, daemon=True, name=job.id)
