@@ -208,10 +208,16 @@ def test_ctrl_c_ends_it_with_a_whole_file(given: Path, tmp_path: Path) -> None:
 
 def test_stopped_in_the_middle_everything_is_accounted_for(given: Path) -> None:
     stop = Event()
-    Timer(0.3, stop.set).start()
-    shown, tally = streamed(given, Policy(True), slow(0.08), 100, stop)
+
+    def stopping(frames: Iterator[Tensor]) -> Iterator[Tensor]:
+        for number, frame in enumerate(slow(0.08)(frames)):
+            if number == 3:
+                stop.set()
+            yield frame
+
+    shown, tally = streamed(given, Policy(True), stopping, 100, stop)
     now = tally.figures()
-    assert 0 < now.shown == len(shown)
+    assert now.shown == len(shown) == 3
     assert now.shown + now.dropped == now.read
 
 
