@@ -93,13 +93,13 @@ def started(store: Path, *flags: str, token: str = "") -> Server:
         url = url or re.search(r"http://\S+", said)
         found = re.search(r"shown this once: (\S+)", said)
         token = found[1] if found else token
-        if url and token and _answers(url[0]):
+        if url and token and answers(url[0]):
             return Server(url[0], token, store, process, log)
         time.sleep(0.05)
     raise AssertionError(log.read_text())
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         return httpx.get(f"{url}/health", timeout=5).status_code == 200
     except httpx.TransportError:

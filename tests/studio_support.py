@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from serve_support import answers
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 browsed = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 CLIP = files("kineograph") / "assets" / "clip.mp4"
@@ -43,17 +45,10 @@ def found(log: Path, process: subprocess.Popen[bytes]) -> Studio:
     began = time.monotonic()
     while time.monotonic() - began < START_SECONDS and process.poll() is None:
         said = re.search(r"(http://\S+)/#token=(\S+)", log.read_text())
-        if said and _answers(said[1]):
+        if said and answers(said[1]):
             return Studio(said[1], said[2], log)
         time.sleep(0.05)
     raise AssertionError(log.read_text())
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def until(is_so: Callable[[], Any], page: Any, seconds: float = WAIT_MS / 1000) -> Any:

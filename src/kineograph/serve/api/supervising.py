@@ -54,10 +54,7 @@ class Keeper:
 
     def wake(self) -> None:
         """There is something new for the worker."""
-        with self._lock, suppress(OSError, ValueError):
-            if self.process is not None and self.process.stdin is not None:
-                self.process.stdin.write("\n")
-                self.process.stdin.flush()
+        self._say("")
 
     def _kept(self) -> None:
         pause = 0.0
@@ -81,8 +78,8 @@ class Keeper:
             pause = 0.0 if lived > LEAST_LIFE_SECONDS else min(2 * pause + 0.1, MOST_PAUSE_SECONDS)
 
     def _say(self, line: str) -> None:
+        """To the worker, if there is one that listens."""
         with self._lock, suppress(OSError, ValueError):
-            assert self.process is not None
-            assert self.process.stdin is not None
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
+            if self.process is not None and self.process.stdin is not None:
+                self.process.stdin.write(line + "\n")
+                self.process.stdin.flush()
