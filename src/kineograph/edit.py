@@ -4,7 +4,7 @@ SDEdit (Meng et al., arXiv 2108.01073) with the patches of a reference as the mo
 just above `imagine`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,15 @@ from torch import Tensor
 
 from kineograph.imagine import check_clip, settled
 from kineograph.known import Known
+from kineograph.models import laid
+from kineograph.models.laid import Laid, Mixing, Plane
 from kineograph.models.layers import nearby, warped
 from kineograph.models.motion import flow
 from kineograph.models.patch_search import Bank, Size
 from kineograph.models.patches import Lattice, Matches, Search
+from kineograph.models.pull import SMALLEST_PX, Pull, Seen, mixed
 from kineograph.models.pyramid import Answer, Level, bank_at, finer, heights, scaled, sides, touched
-from kineograph.models.recolour import recoloured
+from kineograph.models.recolour import Colours, colours_of, moved, moved_picture
 from kineograph.sample import Progress
 from kineograph.video.levels import levels as in_levels
 
@@ -41,8 +44,12 @@ MISFIT = 0.06
 """Errors of that size halve the belief in the motion, about."""
 SURE = 8.0
 """How suddenly the reference gives way to the film where it differs by more than the noise."""
-SMALLEST_PX = 24
-"""Motion is not looked for in smaller pictures."""
+NEW = 0.35
+"""A frame that the motion fits less than that, on average, begins a shot."""
+FAINT = 1e-4
+"""Live, at less strength than that, which no file of 8 bits would show, the film comes back."""
+NUM_COLOURS, EVERY_PX = 48, 8
+"""Live, the colours of a shot are those of its last frames, about so many, every so many pixels."""
 
 
 def edit(
@@ -78,8 +85,7 @@ def editing(
     """`edit` as a stream: frame by frame, each steered by the one before it."""
     t, _, h, w = frames.shape
     check_clip(frames, "film")
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength is {strength}: give 0 (the film as it is) to 1.")
+    _check_strength(strength)
     inside = torch.ones(1, 1, h, w, dtype=torch.bool) if region is None else region
     if tuple(inside.shape[1:]) != (1, h, w) or inside.shape[0] not in (1, t):
         raise ValueError(
@@ -101,6 +107,63 @@ def editing(
             progress(i + 1, t)
 
 
+def editing_live(
+    frames: Iterable[Float[Tensor, "3 h w"]],
+    reference: Float[Tensor, "t2 3 h2 w2"],
+    strength: float,
+    regions: Iterable[Bool[Tensor, "1 h w"]] | None = None,
+    seed: int = 0,
+) -> Iterator[Float[Tensor, "3 h w"]]:
+    """`editing` of a film that comes frame by frame and may never end: each is answered at once.
+
+    The first frame is answered as `editing` would; after it the patches stay on what they were laid
+    on (`models.laid`), at a cost and in a memory that do not grow. `regions`: one for each frame,
+    pulled with it; a frame whose region is empty comes back itself. RGB in [-1, 1].
+
+    >>> film = torch.rand(3, 3, 16, 16) * 2 - 1
+    >>> len(list(editing_live(film, reference=film, strength=0.5)))
+    3
+    """
+    _check_strength(strength)
+    check_clip(reference, "reference")
+    insides = None if regions is None else iter(regions)
+    live = past = None
+    for turn, frame in enumerate(frames):
+        inside = _inside(frame, insides, turn)
+        if live is not None and live.planes[-1].size != tuple(frame.shape[-2:]):
+            h, w = live.planes[-1].size
+            raise ValueError(
+                f"Frame {turn} is {tuple(frame.shape)}, but the film is (3, {h}, {w})."
+            )
+        if strength < FAINT or not inside.any():
+            yield frame
+            continue
+        live = live or _Live.of(frame, strength, reference, seed)
+        past = live.first(frame) if past is None else live.next(frame, inside, past, turn)
+        answer = rearrange(torch.from_numpy(past.laid[-1].frame), "h w c -> c h w")
+        yield torch.where(inside, answer.to(frame), frame)
+
+
+def _inside(
+    frame: Float[Tensor, "3 h w"], regions: Iterator[Bool[Tensor, "1 h w"]] | None, turn: int
+) -> Bool[Tensor, "1 h w"]:
+    check_clip(frame[None], f"frame {turn}")
+    if regions is None:
+        return torch.ones_like(frame[:1], dtype=torch.bool)
+    inside = next(regions, None)
+    if inside is None:
+        raise ValueError(f"The film goes on, but there are only {turn} regions: give one a frame.")
+    needed = (1, *frame.shape[-2:])
+    if tuple(inside.shape) != needed:
+        raise ValueError(f"The region is {tuple(inside.shape)}, but frame {turn} needs {needed}.")
+    return inside
+
+
+def _check_strength(strength: float) -> None:
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength is {strength}: give 0 (the film as it is) to 1.")
+
+
 @dataclass(frozen=True, eq=False)
 class _Maker:
     """What stays the same from frame to frame."""
@@ -108,8 +171,8 @@ class _Maker:
     strength: float
     levels: list[Level]
     banks: list[Bank]
-    given: Float[Tensor, "n 3 h w"]
-    look: Float[Tensor, "n2 3 h2 w2"] | None
+    given: Colours
+    look: Colours | None
     seed: int
 
 
@@ -133,7 +196,8 @@ def _maker(
     large = scaled(look, Size(len(look), h, width))
     levels = edit_levels(h, w, strength, free=reference is None)
     banks = [bank_at(one, large, Size(1, one.height, one.width)) for one in levels]
-    return _Maker(strength, levels, banks, given, None if reference is None else look, seed)
+    colours = None if reference is None else colours_of(look)
+    return _Maker(strength, levels, banks, colours_of(given), colours, seed)
 
 
 def edit_levels(height: int, width: int, strength: float, free: bool = False) -> list[Level]:
@@ -147,12 +211,17 @@ def edit_levels(height: int, width: int, strength: float, free: bool = False) ->
     first, later = (MOST_FREE, MOST_FREE_SIGMA) if free else (MOST_LAYOUT, MOST_SIGMA)
     levels = []
     for i, short in enumerate(shorts):
-        ratio = strength / max(1e-6, 1 - strength) * short / shorts[-1]
+        ratio = _ratio(strength) * short / shorts[-1]
         sigma = min(ratio / (1 + ratio), later if i else first)
         search = Search(1, 4, True) if short <= 2 * LAYOUT_PX else Search(2, 1, False, 4)
         patch = Size(1, PATCH_PX, PATCH_PX)
         levels.append(Level(*sides(height, width, short), 1, patch, sigma, 8, search))
     return levels
+
+
+def _ratio(strength: float) -> float:
+    """Noise over signal."""
+    return strength / max(1e-6, 1 - strength)
 
 
 def _remade(
@@ -163,8 +232,7 @@ def _remade(
     generator = torch.Generator().manual_seed(maker.seed)
     start = now
     if maker.look is not None:
-        matched = recoloured(now, maker.look, maker.given)
-        start = torch.lerp(now, matched, maker.strength)
+        start = torch.lerp(now, moved(now, maker.given, maker.look), maker.strength)
     pull = None if before is None else _pull(now, before.given)
     answers: list[Answer] = []
     for i, (level, bank) in enumerate(zip(maker.levels, maker.banks, strict=True)):
@@ -193,8 +261,8 @@ class _Mix:
     strength: float
 
     def __call__(self, clean: Float[Tensor, "1 1 3 h w"]) -> Float[Tensor, "1 1 3 h w"]:
-        ratio = self.strength / max(1e-6, 1 - self.strength)
-        away = nearby((clean - self.own)[0].square().mean(1, keepdim=True)) / ratio**2
+        away = nearby((clean - self.own)[0].square().mean(1, keepdim=True))
+        away = away / _ratio(self.strength) ** 2
         return torch.lerp(self.own, clean, torch.sigmoid(SURE * (1 - away))[None])
 
 
@@ -260,3 +328,61 @@ def _spread(clip: Float[Tensor, "t c h w"]) -> Float[Tensor, "n c h w"]:
     """Some frames of the clip, evenly spaced."""
     picked = torch.linspace(0, len(clip) - 1, min(len(clip), NUM_LOOKS)).round().long()
     return clip[picked]
+
+
+@dataclass(frozen=True, eq=False)
+class _Past:
+    """The last frame of a live film that was remade, and the colours of its shot so far."""
+
+    seen: Seen
+    laid: list[Laid]
+    colours: Colours
+    num_frames: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Live:
+    """What stays the same from frame to frame of a live film."""
+
+    maker: _Maker
+    planes: list[Plane]
+    mixing: Mixing
+
+    @staticmethod
+    def of(
+        frame: Float[Tensor, "3 h w"],
+        strength: float,
+        reference: Float[Tensor, "t 3 h2 w2"],
+        seed: int,
+    ) -> "_Live":
+        maker = _maker(frame[None], strength, reference, seed)
+        generator = torch.Generator().manual_seed(seed)
+        pairs = zip(maker.levels, maker.banks, strict=True)
+        planes = [Plane.of(level, bank, generator) for level, bank in pairs]
+        mixing = Mixing(min(1.0, KEEN * strength), STEER, _ratio(strength) ** 2, SURE)
+        return _Live(maker, planes, mixing)
+
+    def first(self, frame: Float[Tensor, "3 h w"]) -> _Past:
+        """All of it, so that patches lie ready wherever the region goes."""
+        everywhere = torch.ones_like(frame[None, :1], dtype=torch.bool)
+        answers = _remade(self.maker, frame[None], everywhere, None).answers
+        relaid = [Laid.of(answer) for answer in answers]
+        return _Past(Seen.of(laid.rows_of(frame)), relaid, self.maker.given, 1)
+
+    def next(
+        self, frame: Float[Tensor, "3 h w"], inside: Bool[Tensor, "1 h w"], past: _Past, turn: int
+    ) -> _Past:
+        """All of it again, the patches brought along."""
+        assert self.maker.look is not None
+        now = laid.rows_of(frame)
+        seen = Seen.of(now)
+        pull = Pull.between(seen, past.seen, MISFIT)
+        colours = colours_of(frame[None, :, ::EVERY_PX, ::EVERY_PX])
+        num_frames = (
+            1 if pull.fitting(inside[0].numpy()) < NEW else min(NUM_COLOURS, past.num_frames + 1)
+        )
+        if num_frames > 1:
+            colours = past.colours.with_more(colours, 1 / num_frames)
+        start = mixed(now, moved_picture(now, colours, self.maker.look), self.maker.strength)
+        relaid = laid.relaid(self.planes, start, past.laid, pull, self.mixing, turn)
+        return _Past(seen, relaid, colours, num_frames)

@@ -29,6 +29,7 @@ from kineograph.answer import (
     enlarged,
     enlarged_at_once,
     filled,
+    filled_at_once,
     in_between,
     translated,
 )
@@ -167,6 +168,18 @@ def inpaint(
     return filled(model or weights.load(), frames, holes)
 
 
+def inpaint_live(
+    frames: Iterable[Frame],
+    holes: Iterable[Bool[Tensor, "1 h w"]],
+    model: Predictor | None = None,
+    hides_new: bool = False,
+    aside: bool = False,
+    seed: int = 0,
+) -> Iterator[Frame]:
+    """`inpaint` of frames that are answered when they come; see `answer.filled_at_once`."""
+    return filled_at_once(model or weights.load(), frames, holes, seed, hides_new, aside)
+
+
 def outpaint(
     frames: Iterable[Frame],
     height: int,
@@ -275,6 +288,17 @@ def edit(
 ) -> Iterator[Frame]:
     """The film known as far as `strength` leaves it, with the look of a reference. See `edit`."""
     return edits.editing(frames, strength, region, reference, seed)
+
+
+def edit_live(
+    frames: Iterable[Frame],
+    reference: Float[Tensor, "t2 3 h2 w2"],
+    strength: float,
+    regions: Iterable[Bool[Tensor, "1 h w"]] | None = None,
+    seed: int = 0,
+) -> Iterator[Frame]:
+    """`edit` of frames that are answered when they come."""
+    return edits.editing_live(frames, reference, strength, regions, seed)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from kineograph.answer.continuing import (
     num_recent_of,
 )
 from kineograph.answer.instant import cleaned_at_once, enlarged_at_once
+from kineograph.answer.recalling import filled_at_once
 from kineograph.answer.restoring import (
     Frame,
     Measured,
@@ -37,6 +38,7 @@ __all__ = [
     "enlarged",
     "enlarged_at_once",
     "filled",
+    "filled_at_once",
     "foretold",
     "in_between",
     "num_recent_of",

@@ -193,7 +193,7 @@ def filled(
     """
     net = restorer(model, "fill")
     pairs, to_see = tee(zip(frames, holes, strict=True))
-    begins = cuts.cuts_of(cuts.changes(_seen(to_see)))
+    begins = cuts.cuts_of(cuts.changes(seen_around(to_see)))
     for shot in _shots(pairs, begins):
         to_imagine, answers = tee(_filled(net, shot))
         guesses = (Guessed(picture_of(answer), hole, never) for answer, hole, never in to_imagine)
@@ -207,7 +207,7 @@ def _shots(pairs: Iterable[Holed], begins: Iterable[bool]) -> Iterator[Iterator[
     return ((pair for pair, _ in shot) for _, shot in groupby(numbered, itemgetter(1)))
 
 
-def _seen(pairs: Iterable[Holed]) -> Iterator[Picture]:
+def seen_around(pairs: Iterable[Holed]) -> Iterator[Picture]:
     """Small pictures to find cuts in: holes are smooth, and a frame that is all hole stands."""
     last: Picture | None = None
     for frame, hole in pairs:

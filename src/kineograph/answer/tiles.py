@@ -52,7 +52,7 @@ def tiled(
     weights = total.new_zeros(total.shape[-2:])
     for top, bottom in rows:
         for left, right in columns:
-            answer = restore(_part(padded, slice(top, bottom), slice(left, right)))
+            answer = restore(part_of(padded, slice(top, bottom), slice(left, right)))
             down = _fade(top, bottom, grid.padded_height, overlap_px)
             across = _fade(left, right, grid.padded_width, overlap_px)
             weight = (down[:, None] * across).to(answer)
@@ -71,7 +71,8 @@ def spans(length: int, tile_px: int, overlap_px: int) -> list[tuple[int, int]]:
     return [(start, start + tile_px) for start in starts]
 
 
-def _part(shown: Shown, rows: slice, columns: slice) -> Shown:
+def part_of(shown: Shown, rows: slice, columns: slice) -> Shown:
+    """What is shown, of a part of the picture."""
     return replace(
         shown,
         own=shown.own[..., rows, columns],

@@ -9,7 +9,8 @@ import tyro
 
 @dataclass(frozen=True)
 class Stream:
-    """Live video in, enhanced, foretold or as it is, live out, without sound; Ctrl-C ends it."""
+    """Live video in, enhanced, edited, foretold or as it is, live out, without sound; Ctrl-C ends
+    it."""
 
     source: tyro.conf.Positional[str]
     """A film, played at its own pace; - for yuv4mpeg from a pipe; camera:0 or /dev/video0; or an
@@ -26,6 +27,20 @@ class Stream:
     """Share of the flicker to take away, 0 to 1. Looks 15 frames ahead."""
     colourise: float = 0.0
     """Colours for grey video, 0 to 1."""
+    inpaint: str | None = None
+    """Take away what is in a region: a box x,y,width,height in pixels or per cent;
+    track:x,y,width,height for what is in that box of the first frame, wherever it goes; a picture
+    or film, white there; or point, for what you point at on the page while it runs."""
+    edit: Path | None = None
+    """Restyle it with the look of this picture or film."""
+    strength: float = 0.6
+    """How far --edit goes, 0 to 1."""
+    region: str | None = None
+    """Where --edit restyles, named as for --inpaint; by default everywhere."""
+    transfer: Path | None = None
+    """Show it in another domain, by a map that `kineo transfer` learned from pairs."""
+    seed: int = 0
+    """Of what --edit and --inpaint draw by chance."""
     look_ahead: bool = False
     """Better answers for noise and pixels, up to 12 frames later; else each frame is answered when
     it comes."""

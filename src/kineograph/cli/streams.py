@@ -6,7 +6,7 @@ import webbrowser
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from fractions import Fraction
+from functools import partial
 from math import inf, sqrt
 from pathlib import Path
 from threading import Event, Thread
@@ -14,22 +14,19 @@ from typing import Any
 
 from rich.console import Console
 
-from kineograph import tasks, video
-from kineograph.answer import Sampling, num_recent_of
+from kineograph import video
 from kineograph.answer.live import (
     Figures,
     Filed,
     Made,
-    Make,
     Policy,
     Tally,
-    beside,
-    foretelling,
     run,
 )
 from kineograph.cli import pages
 from kineograph.cli.stream_commands import Stream
-from kineograph.models import weights
+from kineograph.cli.stream_making import check, doing, is_pointed, make_of, num_recent
+from kineograph.regions import Pointed
 from kineograph.serve.stream import Screen, app
 from kineograph.train import machine
 from kineograph.verbs.films import recipe_of
@@ -38,13 +35,11 @@ from kineograph.video.live import is_file, open_live, without_secrets
 
 LINE_SECONDS, GOODBYE_SECONDS = 1.0, 1.0
 LEAST_LINES = 64
-THOUGHT_OUT = Sampling(working_px=72)
-"""At half the size that a file is foretold at: twice as fast, and about as near."""
 
 
 def stream(asked: Stream, console: Console) -> None:
     """Streams until the source ends, --seconds are over, or Ctrl-C; then the file is whole."""
-    what, policy = enhancement_of(asked), policy_of(asked)
+    policy = policy_of(asked)
     _check(asked)
     machine.settle()
     info, frames = open_live(asked.source, asked.loop, again_seconds=asked.again)
@@ -52,9 +47,11 @@ def stream(asked: Stream, console: Console) -> None:
     with ExitStack() as stack:
         stack.callback(_closed, frames)
         stack.enter_context(interrupted(stop))
-        make = make_of(asked, what, info.fps)
+        pointed = Pointed() if is_pointed(asked) else None
+        lost = partial(_said_lost, console)
+        make = make_of(asked, info.fps, pointed, policy.most_late_seconds is None, lost)
         policy = replace(policy, num_recent=num_recent(asked, info.fps))
-        shows, filed = _outputs(asked, what, policy, info, tally, stop, stack, console)
+        shows, filed = _outputs(asked, policy, info, pointed, tally, stop, stack, console)
         stack.enter_context(_reported(tally, console))
         stack.enter_context(machine.looking_at_what_is_new())
         error = run(info, frames, policy, make, _each(shows), stop, tally)
@@ -62,11 +59,6 @@ def stream(asked: Stream, console: Console) -> None:
         console.print(line, highlight=False, markup=False)
     if error is not None:
         raise error
-
-
-def enhancement_of(asked: Stream) -> tasks.Enhancement:
-    """What is to be made better."""
-    return tasks.Enhancement(asked.denoise, False, asked.scale, asked.deflicker, asked.colourise)
 
 
 def policy_of(asked: Stream) -> Policy:
@@ -85,8 +77,7 @@ def _check(asked: Stream) -> None:
     name = without_secrets(asked.source)
     if asked.fast and not is_file(asked.source):
         raise ValueError(f"{name} has a pace of its own: --fast is for a film.")
-    if asked.predict is not None and enhancement_of(asked) != tasks.Enhancement():
-        raise ValueError(f"--predict {asked.predict:g} shows frames as they are: ask it by itself.")
+    check(asked)
     files = [Path(path).resolve() for path in (asked.source, asked.out or "-")]
     if is_file(asked.source) and files[0] == files[1]:
         raise ValueError(f"{asked.out} is the film itself: give another --out.")
@@ -94,60 +85,32 @@ def _check(asked: Stream) -> None:
         raise ValueError(f"The port is {asked.port}: give 0 to 65535.")
 
 
-def make_of(asked: Stream, what: tasks.Enhancement, fps: Fraction) -> Make | None:
-    """What makes frames of frames; None where they go on as they are."""
-    if asked.predict is not None:
-        num_ahead = tasks.frames_in(asked.predict, fps)
-        foretell = foretelling(weights.load(asked.model), num_ahead, THOUGHT_OUT)
-        return lambda clips: beside(clips, foretell)
-    if what == tasks.Enhancement():
-        return None
-    model = weights.load(asked.model)
-    return lambda frames: tasks.enhance(frames, what, model, live=not asked.look_ahead)
+def _said_lost(console: Console, number: int, why: str) -> None:
+    console.print(f"What is followed was lost at frame {number}: {why}.", markup=False)
 
 
-def num_recent(asked: Stream, fps: Fraction) -> int:
-    """How many frames are looked at for each that is shown."""
-    return 1 if asked.predict is None else num_recent_of(tasks.frames_in(asked.predict, fps))
-
-
-def doing(asked: Stream, what: tasks.Enhancement) -> str:
-    """What is done to it, in words."""
-    if asked.predict is not None:
-        return f"foretold for {asked.predict:g} s later"
-    said = {
-        "deflickered": what.deflicker,
-        "denoised": what.denoise,
-        "coloured": what.colourise,
-        f"{what.scale}x enlarged": what.scale > 1,
-    }
-    return ", ".join(word for word, is_asked in said.items() if is_asked) or "as it is"
-
-
-def _size(
-    asked: Stream, what: tasks.Enhancement, policy: Policy, info: video.VideoInfo
-) -> tuple[int, int]:
+def _size(asked: Stream, policy: Policy, info: video.VideoInfo) -> tuple[int, int]:
     width, height = policy.size(info)
     twice = 1 if asked.predict is None else 2
-    return twice * what.scale * width, what.scale * height
+    return twice * asked.scale * width, asked.scale * height
 
 
 def _outputs(
     asked: Stream,
-    what: tasks.Enhancement,
     policy: Policy,
     info: video.VideoInfo,
+    pointed: Pointed | None,
     tally: Tally,
     stop: Event,
     stack: ExitStack,
     console: Console,
 ) -> tuple[list[Callable[[Made], None]], Filed | None]:
     """The file and the page, as asked, to be closed with the stack."""
-    width, height = _size(asked, what, policy, info)
+    width, height = _size(asked, policy, info)
     shows: list[Callable[[Made], None]] = []
     filed = None
     if asked.out is not None:
-        said = doing(asked, what)
+        said = doing(asked)
         recipe = recipe_of("stream", info.path, asked.model, {"doing": said})
         writer = video.Writer(
             asked.out, like=info, width=width, height=height, quality=asked.quality, recipe=recipe
@@ -155,7 +118,7 @@ def _outputs(
         filed = Filed(stack.enter_context(writer), info, is_y4m(asked.out))
         shows.append(filed)
     if asked.show or asked.out is None:
-        screen = Screen(info, width, height, doing(asked, what), tally.figures)
+        screen = Screen(info, width, height, doing(asked), tally.figures, pointed=pointed)
         shows.append(screen.put)
         stack.enter_context(served(screen, asked.port, asked.open, console))
         while asked.open and asked.out is None and is_file(asked.source):

@@ -83,6 +83,12 @@ def cuts_of(found: Iterable[Change]) -> Iterator[bool]:
         yield now == 0 or (_score(window, now) > LEAST and not _returns(window, now))
 
 
+def cuts_at_once(found: Iterable[Change]) -> Iterator[bool]:
+    """`cuts_of` from what has come alone: a flash or a broken frame is taken for a cut."""
+    for window, now in around(found, AHEAD, 0):
+        yield now == 0 or _score(window, now) > LEAST
+
+
 def around(items: Iterable[Item], behind: int, ahead: int) -> Iterator[tuple[list[Item], int]]:
     """Each item among its neighbours, as (neighbours and itself, its place among them).
 

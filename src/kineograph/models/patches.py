@@ -195,12 +195,13 @@ class Lattice:
 
     def axes(self) -> list[tuple[int, int, int, int]]:
         """(length of the film, length of a patch, stride, number of patches) along each axis."""
-        lengths, patches = _lengths(self.film), _lengths(self.patch)
+        sizes, patches = lengths(self.film), lengths(self.patch)
         strides = (1, self.stride_px, self.stride_px)
-        return list(zip(lengths, patches, strides, self.grid, strict=True))
+        return list(zip(sizes, patches, strides, self.grid, strict=True))
 
 
-def _lengths(size: Size) -> tuple[int, int, int]:
+def lengths(size: Size) -> tuple[int, int, int]:
+    """Along time, down and across."""
     return size.t, size.h, size.w
 
 
@@ -218,7 +219,7 @@ def carried_over(
     picked = matches[near[0][:, None, None], near[1][:, None], near[2]]
     moved = []
     for axis, offset in enumerate(offsets):
-        growth = _lengths(fine_bank.footage)[axis] / _lengths(coarse_bank.footage)[axis]
+        growth = lengths(fine_bank.footage)[axis] / lengths(coarse_bank.footage)[axis]
         middle = (picked[..., axis] + coarse.axes()[axis][1] / 2) * growth
         along = offset.reshape([-1 if other == axis else 1 for other in range(3)])
         begin = (middle + along - fine.axes()[axis][1] / 2).round().long()

@@ -3,6 +3,8 @@
 The linear optimal transport between Gaussians (Pitié and Kokaram, 2007), in CIE Lab.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import torch
@@ -15,6 +17,28 @@ LEAST_VARIANCE = 0.5
 MOST_GAIN = 4.0
 
 
+@dataclass(frozen=True, eq=False)
+class Colours:
+    """The mean and the covariance of some colours, in Lab."""
+
+    mean: Float[np.ndarray, " 3"]
+    spread: Float[np.ndarray, "3 3"]
+
+    def with_more(self, more: "Colours", share: float) -> "Colours":
+        """Those of a mixture that has such a share of `more` in it."""
+        away = more.mean - self.mean
+        within = (1 - share) * self.spread + share * more.spread
+        between = share * (1 - share) * np.outer(away, away)
+        return Colours(self.mean + share * away, within + between)
+
+
+def colours_of(frames: Float[Tensor, "t 3 h w"]) -> Colours:
+    """The colours of all pixels of a clip in [-1, 1]."""
+    colours = _lab(frames).reshape(-1, 3)
+    spread = np.cov(colours.T, ddof=0) + LEAST_VARIANCE * np.eye(3)
+    return Colours(colours.mean(0), spread)
+
+
 def recoloured(
     frames: Float[Tensor, "t 3 h w"],
     like: Float[Tensor, "n 3 h2 w2"],
@@ -24,10 +48,26 @@ def recoloured(
 
     RGB in [-1, 1], clipped to it.
     """
-    mean, spread = _moments(frames if given is None else given)
-    new_mean, new_spread = _moments(like)
-    lab = (_lab(frames) - mean) @ _transport(spread, new_spread) + new_mean
+    return moved(frames, colours_of(frames if given is None else given), colours_of(like))
+
+
+def moved(frames: Float[Tensor, "t 3 h w"], given: Colours, like: Colours) -> Tensor:
+    """`frames` moved as moves the one onto the other. RGB in [-1, 1], clipped to it."""
+    lab = (_lab(frames) - given.mean) @ _transport(given.spread, like.spread) + like.mean
     return _rgb(lab).to(frames.dtype)
+
+
+def moved_picture(
+    picture: Float[np.ndarray, "h w 3"], given: Colours, like: Colours
+) -> Float[np.ndarray, "h w 3"]:
+    """The same of a single picture, quickly: RGB in [-1, 1], clipped to it."""
+    turned = _transport(given.spread, like.spread).T
+    matrix = np.column_stack([turned, like.mean - turned @ given.mean]).astype(np.float32)
+    lab = cv2.cvtColor(
+        np.clip(picture * np.float32(0.5) + np.float32(0.5), 0, 1), cv2.COLOR_RGB2Lab
+    )
+    rgb = cv2.cvtColor(cv2.transform(lab, matrix), cv2.COLOR_Lab2RGB)
+    return np.clip(rgb * np.float32(2) - np.float32(1), -1, 1)
 
 
 def _transport(
@@ -42,14 +82,6 @@ def _transport(
 def _power(matrix: Float[np.ndarray, "3 3"], exponent: float) -> Float[np.ndarray, "3 3"]:
     values, axes = np.linalg.eigh(matrix)
     return (axes * values**exponent) @ axes.T
-
-
-def _moments(
-    frames: Float[Tensor, "t 3 h w"],
-) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, "3 3"]]:
-    colours = _lab(frames).reshape(-1, 3)
-    spread = np.cov(colours.T, ddof=0) + LEAST_VARIANCE * np.eye(3)
-    return colours.mean(0), spread
 
 
 def _lab(frames: Float[Tensor, "t 3 h w"]) -> Float[np.ndarray, "t h w 3"]:

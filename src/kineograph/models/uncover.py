@@ -137,7 +137,7 @@ def stood(
             seen, age, last = frames[n], np.where(hole, NEVER, 0), frames[n]
         else:
             seen, age = np.where(hole[..., None], seen, frames[n]), np.where(hole, age + 1, 0)
-        yield n, (np.where(hole[..., None], seen, last), _doubt(age))
+        yield n, (np.where(hole[..., None], seen, last), doubt_at(age))
         last = frames[n]
 
 
@@ -190,10 +190,11 @@ def read(
     for n in np.unique(source):
         here = source == n
         made[y[here], x[here]] = read_at(frames[n], at[here])
-    return made, _doubt(age)
+    return made, doubt_at(age)
 
 
-def _doubt(age: Int[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+def doubt_at(age: Int[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    """How doubtful what was seen so many frames ago is; `NEVER` ago tells nothing."""
     doubt = doubt_of(np.maximum(age, 1).astype(np.float64))
     return np.where(age >= NEVER, UNLIKE, doubt).astype(np.uint8)
 

@@ -1,7 +1,7 @@
 """A live stream is shown in a browser: its newest frames, over one WebSocket on loopback.
 
 At most two frames are under way to a page at once; while they are, newer ones take the place of
-older, so what is seen is never older than that.
+older, so what is seen is never older than that. Where it is asked for, pages point at things in it.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from threading import Event, Lock
 from typing import Any
@@ -20,6 +21,7 @@ from fastapi.responses import JSONResponse, Response
 
 from kineograph.answer.live import Figures, Made, part
 from kineograph.answer.restoring import picture_of
+from kineograph.regions import Box, Pointed
 from kineograph.serve.doors import (
     SAFE,
     admits,
@@ -40,6 +42,8 @@ MOST_SIDE_PX = 1280
 """Larger frames are made smaller for the page."""
 JPEG_QUALITY = 90
 TOLD_EVERY_SECONDS = 0.5
+ROUNDED = 1e-6
+"""A box may reach out of the picture by so much of it: sums of shares are not exact."""
 HEADER = struct.Struct("<II")
 """The number of this message to this page and of the frame; then the frame as JPEG."""
 
@@ -54,6 +58,8 @@ class Screen:
     doing: str
     figures: Callable[[], Figures]
     token: str = field(default_factory=new_token)
+    pointed: Pointed | None = None
+    """What pages point at, where they may."""
     opened: Event = field(default_factory=Event)
     """Set when the first page has come."""
     num_viewers: int = 0
@@ -126,6 +132,7 @@ def app(screen: Screen) -> FastAPI:
         told |= {
             "name": "standard input" if is_standard(screen.info.path) else screen.info.path.name,
             "fps": float(screen.info.fps),
+            "points": screen.pointed is not None,
         }
         return JSONResponse(told, headers=SAFE)
 
@@ -154,6 +161,7 @@ class _Viewer:
     num_sent: int = 0
     num_seen: int = 0
     frame: int = -1
+    outlines: list[dict[str, Any]] = field(default_factory=list)
     came: deque[tuple[int, float]] = field(default_factory=deque)
     late: deque[float] = field(default_factory=lambda: deque[float](maxlen=512))
 
@@ -175,7 +183,7 @@ async def _watched(screen: Screen, socket: WebSocket) -> None:
             loop.call_soon_threadsafe(viewer.moved.set)
 
     screen.woken(wake)
-    tasks = [asyncio.create_task(_heard(socket, viewer))]
+    tasks = [asyncio.create_task(_heard(screen, socket, viewer))]
     tasks += [asyncio.create_task(_told(screen, socket, viewer))]
     tasks += [asyncio.create_task(_shown(screen, socket, viewer))]
     try:
@@ -209,40 +217,90 @@ async def _shown(screen: Screen, socket: WebSocket, viewer: _Viewer) -> None:
         viewer.came.append((viewer.num_sent, made.given.came))
         if not await sent(socket, HEADER.pack(viewer.num_sent, viewer.frame) + jpeg):
             return
+        outlines = pointed_at(screen)  # with each frame, or they would trail behind what moves
+        if outlines != viewer.outlines:
+            viewer.outlines = outlines
+            if not await _said(socket, {"pointed": outlines}):
+                return
 
 
 async def _ended(screen: Screen, socket: WebSocket, viewer: _Viewer) -> None:
     """The last figures, and goodbye."""
-    try:
-        await socket.send_json(figures(screen, viewer))
-        await socket.close(1000)
-    except (WebSocketDisconnect, RuntimeError):
-        return
+    if await _said(socket, figures(screen, viewer)):
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await socket.close(1000)
 
 
 async def _told(screen: Screen, socket: WebSocket, viewer: _Viewer) -> None:
     """Tells the figures now and then."""
-    while True:
-        try:
-            await socket.send_json(figures(screen, viewer))
-        except (WebSocketDisconnect, RuntimeError):
-            return
+    while await _said(socket, figures(screen, viewer)):
         await asyncio.sleep(TOLD_EVERY_SECONDS)
 
 
+async def _said(socket: WebSocket, what: dict[str, Any]) -> bool:
+    """Whether the page was still there."""
+    try:
+        await socket.send_json(what)
+    except (WebSocketDisconnect, RuntimeError):  # the second where we closed it ourselves
+        return False
+    return True
+
+
 def figures(screen: Screen, viewer: _Viewer) -> dict[str, Any]:
-    """The stream's figures, and how late this page draws its frames."""
+    """The stream's figures, how late this page draws its frames, and what is pointed at."""
     late = sorted(viewer.late)
     drawn = {"page_median_seconds": part(late, 0.5), "page_p99_seconds": part(late, 0.99)}
-    return asdict(screen.figures()) | drawn
+    outlines = {} if screen.pointed is None else {"pointed": pointed_at(screen)}
+    return asdict(screen.figures()) | drawn | outlines
 
 
-async def _heard(socket: WebSocket, viewer: _Viewer) -> None:
-    """Hears what the page has drawn, until it is closed or says what no page of ours would."""
+def pointed_at(screen: Screen) -> list[dict[str, Any]]:
+    """What is pointed at, for the pages."""
+    return [] if screen.pointed is None else [asdict(one) for one in screen.pointed.told()]
+
+
+async def _heard(screen: Screen, socket: WebSocket, viewer: _Viewer) -> None:
+    """Hears what the page has drawn and what it points at, until it is closed or says what no page
+    of ours would."""
     while (message := await socket.receive())["type"] == "websocket.receive":
         said = read_said(message.get("text"))
-        if said is None or not is_number(said.get("seen"), 0, 2**32):
+        if said is not None and is_number(said.get("seen"), 0, 2**32):
+            viewer.saw(int(said["seen"]))
+            viewer.moved.set()
+            continue
+        refusal = None if said is None else point(screen.pointed, said)
+        if refusal is None:
             await socket.close(1003)
             return
-        viewer.saw(int(said["seen"]))
-        viewer.moved.set()
+        if not await _said(socket, figures(screen, viewer) | {"refused": refusal}):
+            return
+
+
+def point(pointed: Pointed | None, said: dict[str, Any]) -> str | None:
+    """Does what a page says: "", or why it is refused; None for what no page of ours would say."""
+    if pointed is None or len(said) > 2:
+        return None
+    match said:
+        case {"point": list(box), "follow": bool(is_followed)} if is_inside(box):
+            left, top, wide, tall = map(float, box)
+            shares = Box((left, top, wide, tall), (True, True, True, True))
+            try:
+                pointed.add(shares, is_followed)
+            except ValueError as error:
+                return str(error)
+        case {"undo": True} if len(said) == 1:
+            pointed.undo()
+        case {"clear": True} if len(said) == 1:
+            pointed.clear()
+        case _:
+            return None
+    return ""
+
+
+def is_inside(box: list[Any]) -> bool:
+    """Whether these are left, top, width and height of a part of the picture, as shares of it."""
+    if len(box) != 4 or not all(is_number(share, 0, 1) for share in box):
+        return False
+    left, top, wide, tall = box
+    is_something = wide > 0 and tall > 0
+    return is_something and left + wide <= 1 + ROUNDED and top + tall <= 1 + ROUNDED

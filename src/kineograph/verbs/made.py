@@ -108,8 +108,7 @@ def edit(asked: verbs.Edit, told: Told) -> None:
         region = torch.stack(list(regions.named(asked.region, clip.frames)))
     look = None
     if asked.reference is not None:
-        count = min(MOST_MOTION, video.count_frames(asked.reference))
-        look = video.read(asked.reference, num_frames=count).frames
+        look = look_of(asked.reference)
     frames = tasks.edit(clip.frames, asked.strength, region, look, asked.seed)
     said = {"strength": asked.strength, "region": asked.region, "seed": asked.seed}
     named = {"reference": asked.reference.name if asked.reference else None}
@@ -120,6 +119,11 @@ def edit(asked: verbs.Edit, told: Told) -> None:
     if asked.compare:
         rows = {"given": clip.frames, "edited": video.read(out).frames}
         _drawn(rows, asked.compare, told)
+
+
+def look_of(path: Path) -> Tensor:
+    """The frames of a picture or film that are to be looked like."""
+    return video.read(path, num_frames=min(MOST_MOTION, video.count_frames(path))).frames
 
 
 def _written(
