@@ -173,11 +173,12 @@ def inpaint_live(
     holes: Iterable[Bool[Tensor, "1 h w"]],
     model: Predictor | None = None,
     hides_new: bool = False,
-    aside: bool = False,
-    seed: int = 0,
 ) -> Iterator[Frame]:
-    """`inpaint` of frames that are answered when they come; see `answer.filled_at_once`."""
-    return filled_at_once(model or weights.load(), frames, holes, seed, hides_new, aside)
+    """`inpaint` of frames that are answered when they come.
+
+    hides_new: a hole that comes amid the film hides what was in sight there, so that is not shown.
+    """
+    return filled_at_once(model or weights.load(), frames, holes, hides_new)
 
 
 def outpaint(

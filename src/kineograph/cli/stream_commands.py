@@ -40,7 +40,7 @@ class Stream:
     transfer: Path | None = None
     """Show it in another domain, by a map that `kineo transfer` learned from pairs."""
     seed: int = 0
-    """Of what --edit and --inpaint draw by chance."""
+    """Of what --edit draws by chance."""
     look_ahead: bool = False
     """Better answers for noise and pixels, up to 12 frames later; else each frame is answered when
     it comes."""

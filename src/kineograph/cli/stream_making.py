@@ -50,19 +50,14 @@ def is_pointed(asked: Stream) -> bool:
     return POINTED in (asked.inpaint, asked.region)
 
 
-def make_of(
-    asked: Stream, fps: Fraction, pointed: Pointed | None, may_wait: bool, when_lost: Lost
-) -> Make | None:
-    """What makes frames of frames; None where they go on as they are.
-
-    may_wait: frames may be late, so all that they need is thought out in their turn.
-    """
+def make_of(asked: Stream, fps: Fraction, pointed: Pointed | None, when_lost: Lost) -> Make | None:
+    """What makes frames of frames; None where they go on as they are."""
     model = weights.load(asked.model)
     if asked.predict is not None:
         num_ahead = tasks.frames_in(asked.predict, fps)
         foretell = foretelling(model, num_ahead, THOUGHT_OUT)
         return lambda clips: beside(clips, foretell)
-    stages = list(_stages(asked, model, pointed, may_wait, when_lost))
+    stages = list(_stages(asked, model, pointed, when_lost))
 
     def make(frames: Iterator[Frame]) -> Iterator[Frame]:
         for stage in stages:
@@ -73,7 +68,7 @@ def make_of(
 
 
 def _stages(
-    asked: Stream, model: Predictor, pointed: Pointed | None, may_wait: bool, when_lost: Lost
+    asked: Stream, model: Predictor, pointed: Pointed | None, when_lost: Lost
 ) -> Iterator[Stage]:
     """Regions are of the stream's own size, so it is enlarged last."""
 
@@ -86,12 +81,11 @@ def _stages(
     better, larger = replace(what, scale=1), tasks.Enhancement(scale=what.scale)
     hole, look, where, map_ = asked.inpaint, asked.edit, asked.region, asked.transfer
     if hole is not None:
-        hides_new = hole == POINTED
 
         def fill(frames: Iterator[Frame]) -> Iterator[Frame]:
             first, second = tee(frames)
             holes = within(hole, second)
-            return tasks.inpaint_live(first, holes, model, hides_new, not may_wait, asked.seed)
+            return tasks.inpaint_live(first, holes, model, hole == POINTED)
 
         yield fill
     if better != tasks.Enhancement():

@@ -49,7 +49,7 @@ def stream(asked: Stream, console: Console) -> None:
         stack.enter_context(interrupted(stop))
         pointed = Pointed() if is_pointed(asked) else None
         lost = partial(_said_lost, console)
-        make = make_of(asked, info.fps, pointed, policy.most_late_seconds is None, lost)
+        make = make_of(asked, info.fps, pointed, lost)
         policy = replace(policy, num_recent=num_recent(asked, info.fps))
         shows, filed = _outputs(asked, policy, info, pointed, tally, stop, stack, console)
         stack.enter_context(_reported(tally, console))

@@ -4,7 +4,7 @@ The picture lies on a larger canvas, so that what comes in from its sides was im
 not colours, are followed (`uncover.Trace`): nothing is softened on the way, however long it is.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -54,28 +54,6 @@ class Guessed(NamedTuple):
     never: Hole
 
 
-@dataclass(frozen=True, eq=False)
-class Wish:
-    """What a canvas has nothing for, to be imagined around one frame of a window."""
-
-    number: int
-    canvas: Picture
-    missing: Bool[np.ndarray, "h w"]
-    wanted: Bool[np.ndarray, "h w"]
-    window: Sequence[Guessed]
-    now: int
-    margin: int
-
-    def granted(self, seed: int) -> Picture:
-        """The canvas with what is wanted: a second of work, or two."""
-        shunned = _border(lively(self.window, self.now), self.margin, False)
-        return _completed(self.canvas, self.missing, self.wanted, shunned, seed)
-
-
-Think = Callable[[Wish], Picture | None]
-"""Grants a wish at once, or later: then it gives None, and the memory is told by `arrive`."""
-
-
 @dataclass
 class Memory:
     """A canvas as it was last: where each place was known or imagined.
@@ -91,23 +69,6 @@ class Memory:
     blanks: dict[int, Hole] = field(default_factory=dict)
     grey: UInt8[np.ndarray, "h2 w2"] | None = None
     hole: Hole | None = None
-    most_keys: int = MAX_KEYS
-    awaited: Wish | None = None
-    arrived: float = 0.0
-    """How much of what is awaited is shown."""
-
-    def arrive(self, wish: Wish, made: Picture, share: float = 1.0) -> None:
-        """So much of what was wished for is shown from now on, wherever its place has got to."""
-        if self.awaited is wish:
-            key = self.keys[wish.number]
-            self.keys[wish.number] = np.where(wish.wanted[..., None], made, key)
-            self.arrived = share
-            self.awaited = None if share == 1 else wish
-
-
-def memory_for(hole: Hole, most_keys: int = MAX_KEYS) -> Memory:
-    """Of a shot whose holes are so large."""
-    return Memory(round(MARGIN * max(hole.shape)), most_keys=most_keys)
 
 
 def imagined(frames: Iterable[Guessed], seed: int = 0) -> Iterator[Picture]:
@@ -117,18 +78,12 @@ def imagined(frames: Iterable[Guessed], seed: int = 0) -> Iterator[Picture]:
     """
     memory: Memory | None = None
     for window, now in around(frames, NUM_AROUND, NUM_AROUND):
-        memory = memory or memory_for(window[now].hole)
-        yield carried_on(memory, window, now, lambda wish: wish.granted(seed))
+        memory = memory or Memory(round(MARGIN * max(window[now].hole.shape)))
+        yield _next(memory, window, now, seed)
 
 
-def carried_on(
-    memory: Memory,
-    window: Sequence[Guessed],
-    now: int,
-    think: Think,
-    forgotten: Hole | None = None,
-) -> Picture:
-    """The frame, and the canvas one frame on. forgotten: what was known there is not, any more."""
+def _next(memory: Memory, window: Sequence[Guessed], now: int, seed: int) -> Picture:
+    """The frame, and the canvas one frame on."""
     frame, m = window[now], memory.margin
     h, w = frame.hole.shape
     inner, unknown = (slice(m, m + h), slice(m, m + w)), _border(frame.hole, m, True)
@@ -139,40 +94,23 @@ def carried_on(
     if memory.trace is not None:
         motion = _motion(memory, grey, frame.hole, (h + 2 * m, w + 2 * m))
         trace = followed(memory.trace, motion, memory.number, unknown)
-        if forgotten is not None:
-            trace.frame[_border(forgotten, m, False)] = -1
         _looked_up(memory, trace, unknown)
         _caught_up(trace, memory.trace, motion, memory.number)
         _read(memory, trace, canvas, unknown)
     blank = _border(frame.never, m, True)
     missing = blank & (trace.frame < 0)
-    if missing[inner].any() and memory.awaited is None:
+    if missing[inner].any():
         wanted = missing & _near(_border(missing[inner], m, False), m)
         context = np.where((unknown & ~blank)[..., None], _wide(frame.picture, m), canvas)
-        wish = Wish(memory.number, context, missing, wanted, window, now, m)
-        made = think(wish)
-        if made is None:
-            memory.awaited, memory.arrived = wish, 0.0
-        else:
-            canvas = np.where(wanted[..., None], made, canvas)
+        made = _completed(context, missing, wanted, _border(lively(window, now), m, False), seed)
+        canvas = np.where(wanted[..., None], made, canvas)
         trace.frame[wanted], trace.at[wanted] = memory.number, places(*unknown.shape)[wanted]
     _kept(memory, trace, canvas)
     memory.grey, memory.hole = grey, frame.hole
-    share = (_share(frame.never) * _here(memory, trace)[inner])[..., None]
+    share = _share(frame.never)[..., None]
     return np.rint(
         frame.picture + share * (canvas[inner].astype(np.float32) - frame.picture)
     ).astype(np.uint8)
-
-
-def _here(memory: Memory, trace: Trace) -> Float[np.ndarray, "h w"]:
-    """How much of each place of the canvas is shown: less than all of what is awaited."""
-    share = np.ones(trace.frame.shape, np.float32)
-    if memory.awaited is not None:
-        y, x = np.nonzero(trace.frame == memory.awaited.number)
-        at = np.rint(trace.at[y, x]).astype(np.int32).clip(0, np.array(share.shape[::-1]) - 1)
-        late = memory.awaited.wanted[at[:, 1], at[:, 0]]
-        share[y[late], x[late]] = memory.arrived
-    return share
 
 
 def _looked_up(memory: Memory, trace: Trace, unknown: Hole) -> None:
@@ -278,9 +216,8 @@ def _read(memory: Memory, trace: Trace, canvas: Picture, unknown: Hole) -> None:
 def _kept(memory: Memory, trace: Trace, canvas: Picture) -> None:
     memory.keys[memory.number] = canvas
     memory.blanks[memory.number] = trace.frame < 0
-    pinned = None if memory.awaited is None else memory.awaited.number
-    while len(memory.keys) > memory.most_keys:
-        oldest = min(memory.keys.keys() - {pinned})
+    while len(memory.keys) > MAX_KEYS:
+        oldest = min(memory.keys)
         del memory.keys[oldest], memory.blanks[oldest]
         late = trace.frame == oldest
         trace.frame[late], trace.at[late] = memory.number, places(*trace.frame.shape)[late]

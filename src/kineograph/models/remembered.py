@@ -38,6 +38,9 @@ MOST_KEYS, MOST_KEYS_PX = 48, 12_000_000
 """Pictures that places are read from, and their pixels; what is older is read once more."""
 NEARBY = 0.05
 """Parts of a hole so much of the short side away from those of the frame before are new."""
+DRAWN_PX, REACH_PX = 72, 4.0
+"""Lines are drawn on in a fifth of the time of `uncover`'s, and to watched shots no less near."""
+COARSE = 4
 HIDDEN = 128
 """The level that a hole is shown at."""
 Sight = Int32[np.ndarray, "h w"]
@@ -51,22 +54,8 @@ class Key:
     sight: Sight
 
 
-@dataclass(frozen=True, eq=False)
-class Recalled:
-    """What is remembered of a frame, as `uncover.uncovered` tells it of a film's last one.
-
-    never: what of the hole was in sight in no frame; new: what is hidden anew, and forgotten.
-    """
-
-    made: UInt8[np.ndarray, "k h w 3"]
-    doubt: UInt8[np.ndarray, "k h w"]
-    never: Hole
-    new: Hole
-
-
-def most_keys(hole: Hole) -> int:
-    """How many pictures of that size are kept."""
-    return max(8, min(MOST_KEYS, MOST_KEYS_PX // hole.size))
+Recalled = tuple[UInt8[np.ndarray, "k h w 3"], UInt8[np.ndarray, "k h w"]]
+"""Pictures and their doubts, as `uncover.uncovered` has them of the last frame of a film."""
 
 
 @dataclass(eq=False)
@@ -100,10 +89,10 @@ class Memory:
         rest = np.rint(spread(held, never)).astype(np.uint8) if never.any() else held
         seen, all_ = (np.where(part, UNLIKE, 0).astype(np.uint8) for part in (hole & ~never, hole))
         told = [(moved.picture, doubts[0]), (rest, all_), (still.picture, doubts[1])]
-        told += [(picture, all_), (rest, seen), (drawn_on(rest, never), seen)]
+        told += [(picture, all_), (rest, seen), (drawn_on(rest, never, DRAWN_PX, REACH_PX), seen)]
         pictures, doubted = zip(*told, strict=True)
         self._sight = np.where(is_moved, moved.sight, still.sight)
-        return Recalled(np.stack(pictures), np.stack(doubted), never, new)
+        return np.stack(pictures), np.stack(doubted)
 
     def keep(self, answer: Picture, hole: Hole) -> None:
         """The frame with its hole filled."""
@@ -112,7 +101,8 @@ class Memory:
         assert sight is not None
         self.keys[self.number], self._last = Key(answer, sight), (answer, hole)
         used = {int(n) for n in np.unique(trace.frame)} & self.keys.keys() - {self.number}
-        for number in sorted(used)[: max(0, len(used) - most_keys(hole))]:
+        most = max(8, min(MOST_KEYS, MOST_KEYS_PX // hole.size))
+        for number in sorted(used)[: max(0, len(used) - most)]:
             here = trace.frame == number
             trace.frame[here] = np.where(hole[here], self.number, -1)
             trace.at[here] = own[here]
@@ -133,9 +123,10 @@ class Memory:
             return np.zeros_like(hole)
         reach = 2 * max(1, round(NEARBY * min(hole.shape))) + 1
         last = self._last[1].astype(np.uint8)
-        near = cv2.dilate(last, np.ones((reach, reach), np.uint8)) > 0
-        count, parts = cv2.connectedComponents(hole.astype(np.uint8))
-        old = np.isin(np.arange(count), np.unique(np.asarray(parts)[near & hole]))
+        near = np.asarray(cv2.dilate(last, np.ones((reach, reach), np.uint8))) > 0
+        count, found = cv2.connectedComponents(hole.astype(np.uint8))
+        parts = np.asarray(found, np.int32)
+        old = np.isin(np.arange(count), np.unique(parts[near & hole]))
         return hole & ~old[parts]
 
     def _moved(self, picture: Picture, hole: Hole, new: Hole) -> Key:
@@ -164,7 +155,7 @@ class Memory:
     ) -> Float[np.ndarray, "h w 2"]:
         now = small_grey(np.where(hole[..., None], last, picture))
         hidden = hidden_from(hole | last_hole, now.shape)
-        return enlarged_motion(motion_between(now, small_grey(last), hidden), *hole.shape)
+        return enlarged_motion(motion_between(now, small_grey(last), hidden, COARSE), *hole.shape)
 
     def _stood(self, picture: Picture, hole: Hole, new: Hole) -> Key:
         """The frame before as it was, and in the hole what was last seen at the same place."""

@@ -83,14 +83,21 @@ def _within(at: Shaped[np.ndarray, "n 2"], width: int, height: int) -> Bool[np.n
 
 
 def motion_between(
-    now: UInt8[np.ndarray, "h w"], other: UInt8[np.ndarray, "h w"], hidden: Hole
+    now: UInt8[np.ndarray, "h w"], other: UInt8[np.ndarray, "h w"], hidden: Hole, coarse: int = 1
 ) -> Float[np.ndarray, "h w 2"]:
-    """Motion from one grey picture to another; where hidden, the mean of what surrounds it."""
+    """Motion from one grey picture to another; where hidden, the mean of what surrounds it.
+
+    coarse: so many times fewer pixels a side will do for that mean.
+    """
     motion = trusted(dense_inverse_search(now, other, QUICK), now, other)
     seen = (~hidden).astype(np.float32)[..., None]
-    known = np.concatenate([motion * seen, seen], -1)
+    known, size = np.concatenate([motion * seen, seen], -1), now.shape[::-1]
+    if coarse > 1:
+        small = (max(1, size[0] // coarse), max(1, size[1] // coarse))
+        known = np.asarray(cv2.resize(known, small, interpolation=cv2.INTER_AREA))
     for part in REACHES:
-        near = cv2.GaussianBlur(known, (0, 0), min(now.shape) / part)
+        near = cv2.GaussianBlur(known, (0, 0), min(now.shape) / part / coarse)
+        near = cv2.resize(near, size) if coarse > 1 else near
         found = hidden & (near[..., 2] > 0.02)
         motion[found] = near[found, :2] / near[found, 2:]
         hidden = hidden & ~found
@@ -230,16 +237,18 @@ def uncovered(
     return answers
 
 
-def drawn_on(picture: Picture, hole: Hole) -> Picture:
+def drawn_on(
+    picture: Picture, hole: Hole, short_px: int = DRAWN_PX, reach_px: float = REACH_PX
+) -> Picture:
     """Lines of the rim go on into the hole (Telea 2004), at a working size if it is large."""
     if not hole.any() or hole.all():
         return picture
     h, w = hole.shape
-    ratio = min(1.0, DRAWN_PX / min(h, w))
+    ratio = min(1.0, short_px / min(h, w))
     size = (round(w * ratio), round(h * ratio))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     where = cv2.resize(hole.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    made = cv2.inpaint(small, where, REACH_PX, cv2.INPAINT_TELEA)
+    made = cv2.inpaint(small, where, reach_px, cv2.INPAINT_TELEA)
     return np.where(hole[..., None], cv2.resize(made, (w, h)), picture)
 
 
