@@ -54,8 +54,9 @@ class Key:
     sight: Sight
 
 
-Recalled = tuple[UInt8[np.ndarray, "k h w 3"], UInt8[np.ndarray, "k h w"]]
-"""Pictures and their doubts, as `uncover.uncovered` has them of the last frame of a film."""
+Recalled = tuple[UInt8[np.ndarray, "k h w 3"], UInt8[np.ndarray, "k h w"], Hole]
+"""Pictures and their doubts, as `uncover.uncovered` has them of a film's last frame; where the hole
+was never in sight."""
 
 
 @dataclass(eq=False)
@@ -92,7 +93,7 @@ class Memory:
         told += [(picture, all_), (rest, seen), (drawn_on(rest, never, DRAWN_PX, REACH_PX), seen)]
         pictures, doubted = zip(*told, strict=True)
         self._sight = np.where(is_moved, moved.sight, still.sight)
-        return np.stack(pictures), np.stack(doubted)
+        return np.stack(pictures), np.stack(doubted), never
 
     def keep(self, answer: Picture, hole: Hole) -> None:
         """The frame with its hole filled."""
