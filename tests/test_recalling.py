@@ -49,7 +49,8 @@ def test_outside_the_hole_every_bit_stays(model: Predictor) -> None:
     frames = panning(4, 2.0, SIDE)
     holes = [box(4 + 6 * t) for t in range(4)]
     blind = [torch.where(hole, torch.nan, frame) for frame, hole in zip(frames, holes, strict=True)]
-    for frame, hole, answer in zip(frames, holes, filled(model, torch.stack(blind), holes)):
+    made = filled(model, torch.stack(blind), holes)
+    for frame, hole, answer in zip(frames, holes, made, strict=True):
         assert torch.equal(answer[~hole.expand(3, -1, -1)], frame[~hole.expand(3, -1, -1)])
         assert answer.isfinite().all()
         assert answer.abs().max() <= 1

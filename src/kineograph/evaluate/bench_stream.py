@@ -4,8 +4,9 @@ Memory is what the process holds every thousand frames: it may settle, and then 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -13,7 +14,8 @@ from threading import Event
 import numpy as np
 import torch
 
-from kineograph import tasks, video
+from kineograph import regions, tasks, video
+from kineograph.answer import Frame
 from kineograph.answer.live import Made, Make, Policy, Tally, run
 from kineograph.answer.tiles import sized
 from kineograph.models import weights
@@ -25,8 +27,9 @@ EVERY = 1000
 """So many frames lie between two looks at the memory."""
 FOR_EVER = 10**6
 GRAIN_LEVELS, FPS = 25.0, 24
-SIZES_PX = {"denoise": (256, 144), "scale 2": (128, 72)}
-"""What is streamed: the bundled clip with grain, and without it a quarter as large."""
+SIZES_PX = {"denoise": (256, 144), "scale 2": (128, 72), "edit": (256, 144)}
+"""What is streamed: the bundled clip with grain, a quarter as large without it, and without it."""
+HOLE, STRENGTH = "40%,35%,25%,30%", 0.7
 SETTLED = 0.5
 """The first half of a run may still settle; growth and latency are measured in the rest."""
 
@@ -67,17 +70,22 @@ class Streamed:
 
 
 def measured(model: Predictor, num_frames: int) -> dict[str, Streamed]:
-    """Denoising as fast as it goes, and both as a camera sends."""
+    """Denoising, filling a box and restyling as fast as it goes, and all as a camera sends."""
     with TemporaryDirectory() as folder:
         films = {name: Path(folder) / f"{name}.mp4" for name in SIZES_PX}
         for name, size in SIZES_PX.items():
             film_of(films[name], size, GRAIN_LEVELS if name == "denoise" else 0.0)
         denoise = enhancing(tasks.Enhancement(denoise=1.0), model)
         scale = enhancing(tasks.Enhancement(scale=2), model)
+        inpaint, edit = filling(model), restyling()
         return {
             "denoise 256x144, all frames": streamed(films["denoise"], denoise, num_frames, False),
             "denoise 256x144, live": streamed(films["denoise"], denoise, num_frames, True),
             "scale 2 from 128x72, live": streamed(films["scale 2"], scale, num_frames, True),
+            "inpaint 256x144, all frames": streamed(films["edit"], inpaint, num_frames, False),
+            "inpaint 256x144, live": streamed(films["edit"], inpaint, num_frames, True),
+            "edit 256x144, all frames": streamed(films["edit"], edit, num_frames, False),
+            "edit 256x144, live": streamed(films["edit"], edit, num_frames, True),
         }
 
 
@@ -96,6 +104,22 @@ def film_of(path: Path, size_px: tuple[int, int], grain_levels: float) -> None:
 def enhancing(what: tasks.Enhancement, model: Predictor) -> Make:
     """What `kineo stream` makes of frames."""
     return lambda frames: tasks.enhance(frames, what, model, live=True)
+
+
+def filling(model: Predictor) -> Make:
+    """A box is taken away."""
+
+    def make(frames: Iterator[Frame]) -> Iterator[Frame]:
+        first, second = tee(frames)
+        return tasks.inpaint_live(first, regions.named(HOLE, second), model)
+
+    return make
+
+
+def restyling() -> Make:
+    """All of the picture gets the look of the clip itself, upside down."""
+    look = video.read(weights.ASSETS / "clip.mp4", num_frames=1).frames.flip(-2)
+    return lambda frames: tasks.edit_live(frames, look, STRENGTH)
 
 
 def streamed(

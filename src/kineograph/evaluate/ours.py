@@ -13,30 +13,38 @@ from kineograph.evaluate.questions import UPSCALE, Answer, Question
 from kineograph.models import weights
 from kineograph.models.window import Predictor
 
+LIVE = "kineo, live"
+"""Each frame from those up to it alone, as `kineo stream` answers."""
+
 
 def ours(model: Predictor) -> Mapping[str, Mapping[str, Answer]]:
     """Row -> name -> answer."""
+
+    def enhance(what: tasks.Enhancement, live: bool) -> Answer:
+        return lambda question: together(tasks.enhance(question.given, what, model, live))
 
     def interpolate(question: Question) -> Float[Tensor, "n 3 H W"]:
         timed = [(Fraction(2 * n), frame) for n, frame in enumerate(question.given)]
         made = list(tasks.interpolate(timed, Fraction(1), model))
         return torch.stack([frame for _, frame in made[1::2]])
 
-    def denoise(question: Question) -> Float[Tensor, "n 3 H W"]:
-        return together(tasks.enhance(question.given, tasks.Enhancement(denoise=1.0), model))
-
-    def upscale(question: Question) -> Float[Tensor, "n 3 H W"]:
-        return together(tasks.enhance(question.given, tasks.Enhancement(scale=UPSCALE), model))
-
     def inpaint(question: Question) -> Float[Tensor, "n 3 H W"]:
         assert question.hole is not None
         return together(tasks.inpaint(question.given, question.hole, model))
 
+    def inpaint_live(question: Question) -> Float[Tensor, "n 3 H W"]:
+        assert question.hole is not None
+        return together(tasks.inpaint_live(question.given, question.hole, model))
+
+    denoise, upscale = (
+        {"kineo": enhance(what, live=False), LIVE: enhance(what, live=True)}
+        for what in (tasks.Enhancement(denoise=1.0), tasks.Enhancement(scale=UPSCALE))
+    )
     return {
         "interpolate": {"kineo": interpolate},
-        "denoise": {"kineo": denoise},
-        "upscale": {"kineo": upscale},
-        "inpaint": {"kineo": inpaint},
+        "denoise": denoise,
+        "upscale": upscale,
+        "inpaint": {"kineo": inpaint, LIVE: inpaint_live},
     }
 
 

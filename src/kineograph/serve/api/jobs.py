@@ -8,7 +8,7 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -61,6 +61,17 @@ class Job:
     def given(self) -> dict[str, str]:
         """The files that were given, by field."""
         return json.loads(self.inputs)
+
+
+class Film(NamedTuple):
+    """What is there of a job that is completed: no more of it than decides when to drop it."""
+
+    number: int
+    id: str
+    output: str
+    bytes: int | None
+    completed_at: float | None
+    expires_at: float | None
 
 
 class FullError(ValueError):
@@ -255,16 +266,27 @@ def seconds_for(engine: sa.Engine, task: str, model: str, work_px: float) -> flo
     return rates[len(rates) // 2] * work_px if rates else None
 
 
-def everything(engine: sa.Engine) -> list[Job]:
-    """All jobs of all owners, oldest first."""
+def films(engine: sa.Engine) -> list[Film]:
+    """The films of all owners that are there, those completed longest ago first."""
+    columns = [jobs.c[name] for name in Film._fields]
+    there = sa.select(*columns).where(jobs.c.output.is_not(None))
     with reading(engine) as connection:
-        return [_job(row) for row in connection.execute(sa.select(jobs).order_by(jobs.c.number))]
+        rows = connection.execute(there.order_by(jobs.c.completed_at, jobs.c.number))
+        return [Film(*row) for row in rows]
 
 
-def forget_film(engine: sa.Engine, job: Job) -> None:
+def needed(engine: sa.Engine) -> set[str]:
+    """The files that were given to jobs of all owners that are not over."""
+    query = sa.select(jobs.c.inputs).where(jobs.c.status.in_((RUNNING, QUEUED)))
+    with reading(engine) as connection:
+        rows = connection.execute(query).scalars()
+        return {file for inputs in rows for file in json.loads(inputs).values()}
+
+
+def forget_film(engine: sa.Engine, film: Film) -> None:
     """Its film has been dropped; what was asked is still known."""
     with engine.begin() as connection:
-        update = sa.update(jobs).where(jobs.c.number == job.number).values(output=None)
+        update = sa.update(jobs).where(jobs.c.number == film.number).values(output=None)
         connection.execute(update)
 
 

@@ -1,35 +1,34 @@
 """The store stays as small as it was told to: what is old goes, and then the oldest."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
 from kineograph.serve.api import jobs, shelf, uploads
-from kineograph.serve.api.jobs import Job
+from kineograph.serve.api.jobs import Film
 from kineograph.serve.api.service import Service
 from kineograph.serve.api.watching import tell, tell_error
 
 EVERY_SECONDS = 60.0
 JUST_MADE_SECONDS = 600.0
 """So long a film stays, though the store be too large, for who asked it to fetch it."""
-OVER = (jobs.COMPLETED, jobs.FAILED)
 
 
 def kept(service: Service, now: float) -> None:
-    """Drops films and uploads that are too old, then the oldest until the rest is small enough."""
-    all_jobs = jobs.everything(service.engine)
-    needed = {file for job in all_jobs if job.status not in OVER for file in job.given.values()}
-    for job in all_jobs:
-        if job.output and job.expires_at is not None and job.expires_at < now:
-            _drop(service, job)
+    """Drops films and uploads that are too old, then the oldest until the rest is small enough.
+
+    Of jobs whose film is gone nothing is read: there are ever more of them.
+    """
+    needed = jobs.needed(service.engine)
+    for film in jobs.films(service.engine):
+        if film.expires_at is not None and film.expires_at < now:
+            _drop(service, film)
     oldest = now - service.limits.keep_days * 86_400
     for upload in uploads.everything(service.engine):
         if upload.created_at < oldest and upload.id not in needed:
             uploads.delete(service.engine, service.store, upload.id)
     _shrunk(service, needed, now)
-    rows = jobs.everything(service.engine)
-    films = [job.output for job in rows if job.output]
+    films = [film.output for film in jobs.films(service.engine)]
     shelf.swept(service.store, films, [one.id for one in uploads.everything(service.engine)])
 
 
@@ -37,11 +36,12 @@ def _shrunk(service: Service, needed: set[str], now: float) -> None:
     """Films first, oldest first but for those just made, and then uploads that nothing in the queue
     needs."""
     left = shelf.size_of(service.store) - service.limits.keep_bytes
-    for film in _films(service, now - JUST_MADE_SECONDS):
+    for film in jobs.films(service.engine):
         if left <= 0:
             return
-        left -= film.bytes or 0
-        _drop(service, film)
+        if (film.completed_at or 0.0) < now - JUST_MADE_SECONDS:
+            left -= film.bytes or 0
+            _drop(service, film)
     for upload in uploads.everything(service.engine):
         if left <= 0:
             return
@@ -50,20 +50,10 @@ def _shrunk(service: Service, needed: set[str], now: float) -> None:
             uploads.delete(service.engine, service.store, upload.id)
 
 
-def _films(service: Service, before: float) -> Iterator[Job]:
-    found = [
-        job
-        for job in jobs.everything(service.engine)
-        if job.output and (job.completed_at or 0.0) < before
-    ]
-    yield from sorted(found, key=lambda job: job.completed_at or 0.0)
-
-
-def _drop(service: Service, job: Job) -> None:
-    assert job.output is not None
-    jobs.forget_film(service.engine, job)
-    shelf.remove(service.store.films / job.output)
-    tell("film_dropped", id=job.id)
+def _drop(service: Service, film: Film) -> None:
+    jobs.forget_film(service.engine, film)
+    shelf.remove(service.store.films / film.output)
+    tell("film_dropped", id=film.id)
 
 
 @dataclass(eq=False)

@@ -5,7 +5,7 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -26,6 +26,14 @@ class Upload:
     created_at: float
     bytes: int
     seen: Seen
+
+
+class Kept(NamedTuple):
+    """No more of an upload than decides when to drop it."""
+
+    id: str
+    created_at: float
+    bytes: int
 
 
 def taken_in(
@@ -91,10 +99,12 @@ def find(engine: sa.Engine, owner: str, name: str) -> Upload | None:
     return None if row is None else _upload(row)
 
 
-def everything(engine: sa.Engine) -> list[Upload]:
+def everything(engine: sa.Engine) -> list[Kept]:
     """All uploads of all owners, oldest first."""
+    columns = [files.c[name] for name in Kept._fields]
     with reading(engine) as connection:
-        return [_upload(r) for r in connection.execute(sa.select(files).order_by("created_at"))]
+        rows = connection.execute(sa.select(*columns).order_by(files.c.created_at))
+        return [Kept(*row) for row in rows]
 
 
 def delete(engine: sa.Engine, shelf: Shelf, name: str) -> None:
