@@ -25,6 +25,7 @@ TAKES: dict[str, set[str]] = {
     "inpaint": {"region", "mask"},
     "outpaint": {"aspect"},
     "repair": {"only", "frames", "lines", "known"},
+    "transfer": set(),
     "generate": {"seconds", "loop", "variety"},
     "animate": {"seconds", "fps", "flow", "region", "mask", "like", "zoom", "loop"},
     "edit": {"strength", "reference", "region", "mask"},
@@ -107,6 +108,8 @@ def asked_of(
         return verbs.Edit(film, out, reference=files.get("reference"), **said)
     if task == "predict":
         return verbs.Predict(film, out, model=model, known=question.get("known"), **said)
+    if task == "transfer":
+        return verbs.Transfer(video=film, out=out, map=weights.path_of(model), **said)
     if task == "repair":
         said["only"] = tuple(said.get("only", ()))
         if "known" in question:
@@ -245,6 +248,7 @@ EXPECTED: dict[str, Callable[[Mapping[str, Any], Seen | None], Expected]] = {
     "inpaint": _alike,
     "outpaint": _outpaint,
     "repair": _repair,
+    "transfer": _alike,
     "generate": _generate,
     "animate": _animate,
     "edit": _alike,

@@ -12,6 +12,7 @@ Task = Literal[
     "inpaint",
     "outpaint",
     "repair",
+    "transfer",
     "generate",
     "animate",
     "edit",

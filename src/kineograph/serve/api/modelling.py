@@ -26,12 +26,26 @@ def kind_of(name: str) -> str:
     return KINDS.get(said, "unknown")
 
 
-def check_model(name: str) -> None:
-    """Refused where no model of that name makes films. Names only: no path is looked at."""
-    films = [one for one in names() if kind_of(one) == "film"]
-    if name not in films:
-        told = f"There is no model {name[:64]!r}: there are {', '.join(films)}."
+def model_for(task: str, name: str | None) -> str:
+    """The model that answers a task: a map for `transfer`, one that makes films for all others.
+
+    Refused where none of that name does. Names only: no path is looked at.
+    """
+    kind = "map" if task == "transfer" else "film"
+    found = [one for one in names() if kind_of(one) == kind]
+    if name is None and kind == "map":
+        raise Refused(400, f"transfer needs a map: give model, {_of(found)}.", "model",
+                      "missing_field")  # fmt: skip
+    name = name or weights.SHIPPED
+    if name not in found:
+        what = "map" if kind == "map" else "model"
+        told = f"There is no {what} {name[:64]!r}: there are {', '.join(found) or 'none here'}."
         raise Refused(400, told, "model", "model_not_found")
+    return name
+
+
+def _of(found: list[str]) -> str:
+    return f"one of {', '.join(found)}" if found else "and `kineo models import` one first"
 
 
 def shown(name: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from kineograph.models import weights
 from kineograph.serve.api import asking, jobs, pictures, shelf, uploads
 from kineograph.serve.api.apart import apart
 from kineograph.serve.api.asking import Expected
@@ -18,7 +17,7 @@ from kineograph.serve.api.bodies import fields_of, parsed
 from kineograph.serve.api.errors import Refused
 from kineograph.serve.api.fields import Create, Edit, Move, Remix, asked_in
 from kineograph.serve.api.jobs import Job
-from kineograph.serve.api.modelling import check_model
+from kineograph.serve.api.modelling import model_for
 from kineograph.serve.api.openapi import body_of
 from kineograph.serve.api.service import (
     Asker,
@@ -264,19 +263,19 @@ def checked(
     film = seen.get("input_reference")
     task = asking.task_of(question, film)
     asking.check_fields(task, names - {"prompt", "model"})
-    check_model(model or weights.SHIPPED)
+    model = model_for(task, model)
     question = {key: value for key, value in question.items() if key != "task"}
     try:
         made = asking.expected(task, question, film, service.limits, seen.get("mask"))
-        asking.asked_of(task, model or weights.SHIPPED, question, _paths(files), Path("film.mp4"), 1
-                        if film is None else film.num_frames)  # fmt: skip
+        count = 1 if film is None else film.num_frames
+        asking.asked_of(task, model, question, _paths(files), Path("film.mp4"), count)
     except ValueError as error:
         raise Refused(400, asking.sentence(error), None, "bad_value") from error
     return {
         "owner": asker.owner,
         "client": asker.client,
         "task": task,
-        "model": model or weights.SHIPPED,
+        "model": model,
         "question": json.dumps(question),
         "inputs": json.dumps(files),
         **_promised(made),

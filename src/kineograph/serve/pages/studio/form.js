@@ -77,7 +77,7 @@ export function makeForm(place, more, { changed, regionPanel, models }) {
     },
     select: (field, about, name) => selected(field, about, name, field.options),
     pair: (field, about, name) => selected(field, about, name, field.options),
-    model: (field, about, name) => selected(field, about, name, models().map((one) => [one, one])),
+    model: (field, about, name) => selected(field, about, name, models(form.verb).map((one) => [one, one])),
     share: (field, about, name) => {
       const told = make("output", { for: about.id }, Math.round(form.values[name] * 100), " %");
       const control = make("input", {

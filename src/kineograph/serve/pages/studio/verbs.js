@@ -53,6 +53,7 @@ export const VERBS = {
   inpaint: { says: "Take something away", takes: "film", fields: ["region", "model"], more: ["quality"], at: same, needsRegion: true },
   outpaint: { says: "A wider picture", takes: "film", fields: ["aspect", "model"], more: ["quality"], at: same },
   repair: { says: "Mend damaged frames", takes: "film", picks: "many", fields: ["only", "known", "model"], more: ["quality"], at: same },
+  transfer: { says: "In another domain", takes: "film", fields: ["model"], more: ["quality"], at: same, by: "map" },
   edit: { says: "Change the look", takes: "film", fields: ["strength", "reference", "region", "seed"], more: ["quality"], at: same },
   animate: {
     says: "Move a picture", takes: "picture",

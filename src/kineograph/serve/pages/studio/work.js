@@ -10,7 +10,7 @@ import { makeScreen } from "./screen.js";
 import { VERBS, valuesIn } from "./verbs.js";
 
 const PAUSE_MS = 350; // after the last change, before the cost is asked
-let given = null, picked = [], models = ["kineo-small"], view = "film", timer = 0, asking = 0;
+let given = null, picked = [], models = { film: ["kineo-small"], map: [] }, view = "film", timer = 0, asking = 0;
 let form, screen, timeline, paint, answer;
 
 /** The page, once. */
@@ -19,14 +19,20 @@ export async function begin() {
   screen = makeScreen(at("film-screen"), { name: "The film", heard: (frame) => timeline?.setFrame(frame) });
   timeline = makeTimeline(at("timeline"), { seek: (frame) => { screen.pause(); screen.go(frame); }, pick });
   paint = makePaint(screen.layer, at("paint-panel"), { changed: meant, atFirstFrame: () => screen.go(0) });
-  form = makeForm(at("fields"), at("more"), { changed, regionPanel: at("paint-panel"), models: () => models });
+  form = makeForm(at("fields"), at("more"), { changed, regionPanel: at("paint-panel"), models: (verb) => models[VERBS[verb].by || "film"] });
   at("paint-panel").remove(); // it is in the form of those verbs that ask where
   answer = makeAnswer({ shown: switchTo, further });
   listen();
   setVerb("predict");
-  const found = await ask("GET", "/v1/models");
-  models = found.data.filter((one) => one.kind === "film").map((one) => one.id);
+  know(await ask("GET", "/v1/models"));
   form.show(form.form.verb, form.form.values);
+}
+
+/** What a question can be put to; a verb that nothing here answers is not offered. */
+function know(found) {
+  const named = (kind) => found.data.filter((one) => one.kind === kind).map((one) => one.id);
+  models = { film: named("film"), map: named("map") };
+  for (const option of at("verb").options) option.hidden = option.disabled = !models[VERBS[option.value].by || "film"].length;
 }
 
 /** A newly learned model can be chosen at once. */
@@ -34,8 +40,9 @@ export async function entered() {
   if (!form) return;
   const found = await ask("GET", "/v1/models").catch(() => null);
   if (!found) return;
-  const names = found.data.filter((one) => one.kind === "film").map((one) => one.id);
-  if (names.join() !== models.join()) { models = names; form.show(form.form.verb, form.form.values, form.form.base); }
+  const before = JSON.stringify(models);
+  know(found);
+  if (JSON.stringify(models) !== before) form.show(form.form.verb, form.form.values, form.form.base);
 }
 
 /** The next question is put to that model. */
