@@ -1,15 +1,17 @@
 """Small parts of the server: paces, pictures, retention, what is asked of which task."""
 
 import time
+import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from films import simple
-from kineograph.serve.api import asking, jobs, keeping, pictures, service, uploads
+from kineograph.serve.api import asking, database, jobs, keeping, pictures, service, uploads
 from kineograph.serve.api.asking import EXPECTED, TAKES
 from kineograph.serve.api.errors import Refused
 from kineograph.serve.api.fields import TASKS, Question
@@ -158,6 +160,30 @@ def test_old_films_go_first_and_then_the_oldest_until_there_is_room(kept: Servic
     found = [jobs.find(kept.engine, "anna", name) for name in names]
     assert [job and job.status for job in found] == ["completed"] * 4  # what was asked is known
     assert [job and job.output for job in found] == [None, None, "newer.mp4", "newest.mp4"]
+
+
+def peak_of_keeping(kept: Service) -> int:
+    """The most bytes that Python holds for it."""
+    tracemalloc.start()
+    try:
+        keeping.kept(kept, time.time())
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_keeping_needs_no_more_memory_however_many_films_were_dropped(kept: Service) -> None:
+    name = filmed(kept, "film", 10, time.time() + 9999)
+    job = jobs.find(kept.engine, "anna", name)
+    assert job is not None
+    peak_of_keeping(kept)  # what is done once is done
+    few = peak_of_keeping(kept)
+    gone = {**vars(job), "output": None}
+    del gone["number"]
+    with kept.engine.begin() as connection:
+        rows = [{**gone, "id": f"video_{n}"} for n in range(300)]
+        connection.execute(sa.insert(database.jobs), rows)
+    assert peak_of_keeping(kept) < few + 100 * 300
 
 
 def test_old_uploads_go_unless_something_that_waits_needs_them(

@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from kineograph.models import weights
+from kineograph.models.restorer import Restorer
 from kineograph.serve.studio import POLICY
+from kineograph.train import transfer
 from studio_support import HEIGHT, MAKE_SECONDS, NUM_FRAMES, WIDTH, Studio, browsed, until
 
 pytest_plugins = ("studio_fixtures",)
@@ -190,6 +192,33 @@ def test_what_needs_no_film_is_made_without_the_one_that_was_given(
     page.click("#cancel")
     page.select_option("#verb", "predict")
     assert page.is_disabled("#run")
+
+
+@browsed
+def test_another_domain_is_offered_once_there_is_a_map(
+    page: Any, studio: Studio, film: Path
+) -> None:
+    option = page.locator("#verb option[value=transfer]")
+    assert option.is_disabled()
+    place = studio.log.parent / "models" / "night.safetensors"
+    place.parent.mkdir(exist_ok=True)
+    weights.save(Restorer(transfer.SHAPE), place, {"recipe": "none"})
+    try:
+        page.click("nav a[href='#queue']")
+        page.click("nav a[href='#work']")
+        until(option.is_enabled, page)
+        given(page, film)
+        page.select_option("#verb", "transfer")
+        assert page.input_value("#f-model") == "night"
+        page.click("#run")
+        until(lambda: studio.ask("GET", "/v1/videos").json()["data"][0]["task"] == "transfer", page)
+        name = studio.ask("GET", "/v1/videos").json()["data"][0]["id"]
+        path = f"/v1/videos/{name}"
+        until(lambda: studio.ask("GET", path).json()["status"] == "completed", page, MAKE_SECONDS)
+        page.select_option("#verb", "enhance")
+        assert page.input_value("#f-model") == "kineo-small"
+    finally:
+        place.unlink()
 
 
 @browsed

@@ -21,6 +21,7 @@ from kineograph.serve.api.keeping import Keeping
 from kineograph.serve.api.service import Service
 from kineograph.serve.api.watching import Watched, tell_error
 from kineograph.serve.doors import SAFE
+from kineograph.train import machine
 
 
 def app(service: Service) -> FastAPI:
@@ -29,6 +30,7 @@ def app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def alive(made: FastAPI) -> AsyncIterator[None]:
         lock = held(service)
+        machine.one_heap()  # requests are answered by dozens of threads
         keeping = Keeping(service)
         shelf.emptied(service.store)
         if service.engine.dialect.name == "sqlite":

@@ -9,6 +9,9 @@ from sqlalchemy import Boolean, Column, Float, Integer, String, Text, event, exc
 
 WAIT_MS = 10_000
 """How long one writer waits for another."""
+CACHE_KB = 256
+"""What a connection keeps of SQLite's file: by default 2 MB in each, and so all the queue in each.
+The system keeps it, too, and once."""
 
 tables = sa.MetaData()
 jobs = sa.Table(
@@ -97,7 +100,8 @@ def _settle_sqlite(engine: sa.Engine) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver begins no transactions by itself
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={WAIT_MS}"):
+        wishes = "journal_mode=WAL", "synchronous=NORMAL"
+        for pragma in (*wishes, f"busy_timeout={WAIT_MS}", f"cache_size=-{CACHE_KB}"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
