@@ -141,6 +141,18 @@ def test_what_cannot_be_asked_is_told(given: Path, asked: dict[str, Any], said: 
         stream(Stream(str(given), Path("-"), fast=True, **asked), quiet())
 
 
+def test_masks_for_each_frame_need_each_frame(given: Path, tmp_path: Path) -> None:
+    masks, out = tmp_path / "masks.mkv", tmp_path / "out.mkv"
+    before = video.read(given).frames
+    inside = torch.full((NUM, 3, HEIGHT, WIDTH), -1.0)
+    inside[INSIDE] = 1
+    with video.Writer(masks, like=video.probe(given), quality="exact") as writer:
+        writer.write(inside)
+    with pytest.raises(ValueError, match="--late wait"):
+        stream(Stream(str(given), out, inpaint=str(masks)), quiet())
+    assert outside_stays(before, made(given, out, inpaint=str(masks)))
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

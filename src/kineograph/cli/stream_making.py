@@ -43,6 +43,17 @@ def check(asked: Stream) -> None:
         raise ValueError("What is pointed at can be taken away or restyled, not both.")
     if is_pointed(asked) and asked.out is not None and not asked.show:
         raise ValueError("To point there must be a page: add --show.")
+    for region in (asked.inpaint, asked.region):
+        if region not in (None, POINTED) and is_dropping(asked) and regions.is_film(region):
+            raise ValueError(
+                f"{region} has a mask for each frame, and frames that are late are dropped: add "
+                "--late wait."
+            )
+
+
+def is_dropping(asked: Stream) -> bool:
+    """Whether frames that are late are let go."""
+    return (asked.late or ("wait" if asked.fast else "drop")) == "drop"
 
 
 def is_pointed(asked: Stream) -> bool:

@@ -25,7 +25,7 @@ from kineograph.answer.live import (
 )
 from kineograph.cli import pages
 from kineograph.cli.stream_commands import Stream
-from kineograph.cli.stream_making import check, doing, is_pointed, make_of, num_recent
+from kineograph.cli.stream_making import check, doing, is_dropping, is_pointed, make_of, num_recent
 from kineograph.regions import Pointed
 from kineograph.serve.stream import Screen, app
 from kineograph.train import machine
@@ -63,10 +63,9 @@ def stream(asked: Stream, console: Console) -> None:
 
 def policy_of(asked: Stream) -> Policy:
     """How it is read, and what gives way."""
-    late = asked.late or ("wait" if asked.fast else "drop")
     return Policy(
         paced=is_file(asked.source) and not asked.fast,
-        most_late_seconds=asked.most_late if late == "drop" else None,
+        most_late_seconds=asked.most_late if is_dropping(asked) else None,
         seconds=asked.seconds,
         lines=asked.lines,
     )

@@ -14,7 +14,7 @@ from kineograph.regions.boxes import (
     in_picture,
 )
 from kineograph.regions.following import Mask, Picture, tracked
-from kineograph.regions.naming import FOLLOWED, named
+from kineograph.regions.naming import FOLLOWED, is_film, named
 from kineograph.regions.pointing import MOST_POINTED, POINTED, Pointed, Pointing
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "in_box",
     "in_film",
     "in_picture",
+    "is_film",
     "named",
     "tracked",
 ]

@@ -21,6 +21,15 @@ def named(
     """
     if text.startswith(FOLLOWED):
         return tracked(frames, box(text.removeprefix(FOLLOWED)), when_lost=when_lost)
-    if text.count(",") == 3 and not Path(text).exists():
+    if _is_box(text):
         return in_box(frames, box(text))
-    return in_film(frames, text) if video.count_frames(text) > 1 else in_picture(frames, text)
+    return in_film(frames, text) if is_film(text) else in_picture(frames, text)
+
+
+def is_film(text: str) -> bool:
+    """Whether a text names a film of masks, which has one for each frame."""
+    return not text.startswith(FOLLOWED) and not _is_box(text) and video.count_frames(text) > 1
+
+
+def _is_box(text: str) -> bool:
+    return text.count(",") == 3 and not Path(text).exists()
