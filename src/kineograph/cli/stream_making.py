@@ -18,6 +18,7 @@ THOUGHT_OUT = Sampling(working_px=72)
 """At half the size that a file is foretold at: twice as fast, and about as near."""
 Stage = Callable[[Iterator[Frame]], Iterator[Frame]]
 Lost = Callable[[int, str], None]
+AS_IT_IS = "as it is"
 
 
 def enhancement_of(asked: Stream) -> tasks.Enhancement:
@@ -63,6 +64,8 @@ def is_pointed(asked: Stream) -> bool:
 
 def make_of(asked: Stream, fps: Fraction, pointed: Pointed | None, when_lost: Lost) -> Make | None:
     """What makes frames of frames; None where they go on as they are."""
+    if doing(asked) == AS_IT_IS:
+        return None
     model = weights.load(asked.model)
     if asked.predict is not None:
         num_ahead = tasks.frames_in(asked.predict, fps)
@@ -75,7 +78,7 @@ def make_of(asked: Stream, fps: Fraction, pointed: Pointed | None, when_lost: Lo
             frames = stage(frames)
         return frames
 
-    return make if stages else None
+    return make
 
 
 def _stages(
@@ -137,7 +140,7 @@ def doing(asked: Stream) -> str:
         f"shown by {map_}": map_,
         f"{what.scale}x enlarged": what.scale > 1,
     }
-    return ", ".join(word for word, is_asked in said.items() if is_asked) or "as it is"
+    return ", ".join(word for word, is_asked in said.items() if is_asked) or AS_IT_IS
 
 
 def _thing(region: str | None) -> str:

@@ -41,6 +41,7 @@ NEARBY = 0.05
 DRAWN_PX, REACH_PX = 72, 4.0
 """Lines are drawn on in a fifth of the time of `uncover`'s, and to watched shots no less near."""
 COARSE = 4
+"""So many times fewer pixels a side do for the mean motion around a hole."""
 HIDDEN = 128
 """The level that a hole is shown at."""
 Sight = Int32[np.ndarray, "h w"]
