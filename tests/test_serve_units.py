@@ -206,6 +206,34 @@ def test_old_uploads_go_unless_something_that_waits_needs_them(
     assert [path.name for path in kept.store.files.iterdir()] == [needed]
 
 
+def test_what_has_just_come_stays_though_the_store_is_full(kept: Service, tmp_path: Path) -> None:
+    film = simple(tmp_path / "film.mp4", num_frames=1)
+    kept = replace(kept, limits=replace(LIMITS, keep_bytes=0))
+    upload = uploads.of_film(kept.engine, kept.store, "anna", film, LIMITS)
+    keeping.kept(kept, upload.created_at + keeping.JUST_MADE_SECONDS - 1)
+    assert uploads.find(kept.engine, "anna", upload.id)
+    keeping.kept(kept, upload.created_at + keeping.JUST_MADE_SECONDS + 1)
+    assert uploads.find(kept.engine, "anna", upload.id) is None
+
+
+def test_an_upload_is_dropped_or_asked_about_never_both(kept: Service, tmp_path: Path) -> None:
+    film = simple(tmp_path / "film.mp4", num_frames=1)
+    asked, dropped = (
+        uploads.of_film(kept.engine, kept.store, "anna", film, LIMITS).id for _ in range(2)
+    )
+    values = {"owner": "anna", "client": "anna", "task": "enhance", "model": "m", "question": "{}",
+              "seconds": 1.0, "width": 2, "height": 2, "work_px": 1.0}  # fmt: skip
+    job = jobs.add(kept.engine, {**values, "inputs": f'{{"input_reference": "{asked}"}}'}, 100)
+    assert not uploads.drop(kept.engine, kept.store, asked)
+    assert (kept.store.files / asked).is_file()
+    assert uploads.drop(kept.engine, kept.store, dropped)
+    with pytest.raises(jobs.GoneError, match="upload it again"):
+        jobs.add(kept.engine, {**values, "inputs": f'{{"mask": "{dropped}"}}'}, 100)
+    jobs.cancel(kept.engine, "anna", job.id)
+    assert uploads.drop(kept.engine, kept.store, asked)
+    assert not (kept.store.files / asked).exists()
+
+
 def test_what_no_row_knows_of_is_swept_once_it_is_old(
     kept: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

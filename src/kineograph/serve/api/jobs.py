@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from kineograph.serve.api.database import clients, jobs, reading
+from kineograph.serve.api.database import clients, files, jobs, reading
 
 QUEUED, RUNNING, COMPLETED, FAILED = "queued", "in_progress", "completed", "failed"
 NUM_LEARNED_FROM = 9
@@ -78,13 +78,20 @@ class FullError(ValueError):
     """A client has as many waiting as it may."""
 
 
+class GoneError(ValueError):
+    """What was given has been dropped."""
+
+
 def new_id(kind: str) -> str:
     """A name that nobody can guess."""
     return f"{kind}_{uuid.uuid4().hex}"
 
 
 def add(engine: sa.Engine, values: dict[str, Any], most_waiting: int) -> Job:
-    """Queues a job behind its owner's others. FullError where there are too many."""
+    """Queues a job behind its owner's others.
+
+    FullError where there are too many, GoneError where a file that was given is no longer there.
+    """
     mine = jobs.c.owner == values["owner"]
     waiting = sa.select(sa.func.count(), sa.func.max(jobs.c.rank)).where(
         mine, jobs.c.status == QUEUED
@@ -93,6 +100,10 @@ def add(engine: sa.Engine, values: dict[str, Any], most_waiting: int) -> Job:
         count, last = connection.execute(waiting).one()
         if count >= most_waiting:
             raise FullError(f"{count} of your videos are waiting, and that is as many as may.")
+        given = set(json.loads(values.get("inputs", "{}")).values())
+        there = sa.select(files.c.id).where(files.c.id.in_(given)).with_for_update()
+        if len(connection.execute(there).all()) < len(given):
+            raise GoneError("What was given has just been dropped: upload it again.")
         row = {
             "id": new_id("video"),
             "status": QUEUED,
@@ -273,14 +284,6 @@ def films(engine: sa.Engine) -> list[Film]:
     with reading(engine) as connection:
         rows = connection.execute(there.order_by(jobs.c.completed_at, jobs.c.number))
         return [Film(*row) for row in rows]
-
-
-def needed(engine: sa.Engine) -> set[str]:
-    """The files that were given to jobs of all owners that are not over."""
-    query = sa.select(jobs.c.inputs).where(jobs.c.status.in_((RUNNING, QUEUED)))
-    with reading(engine) as connection:
-        rows = connection.execute(query).scalars()
-        return {file for inputs in rows for file in json.loads(inputs).values()}
 
 
 def forget_film(engine: sa.Engine, film: Film) -> None:

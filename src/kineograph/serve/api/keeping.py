@@ -11,7 +11,8 @@ from kineograph.serve.api.watching import tell, tell_error
 
 EVERY_SECONDS = 60.0
 JUST_MADE_SECONDS = 600.0
-"""So long a film stays, though the store be too large, for who asked it to fetch it."""
+"""So long a film stays, though the store be too large, for who asked it to fetch it; and an upload,
+to be asked about."""
 
 
 def kept(service: Service, now: float) -> None:
@@ -19,22 +20,21 @@ def kept(service: Service, now: float) -> None:
 
     Of jobs whose film is gone nothing is read: there are ever more of them.
     """
-    needed = jobs.needed(service.engine)
     for film in jobs.films(service.engine):
         if film.expires_at is not None and film.expires_at < now:
             _drop(service, film)
     oldest = now - service.limits.keep_days * 86_400
     for upload in uploads.everything(service.engine):
-        if upload.created_at < oldest and upload.id not in needed:
-            uploads.delete(service.engine, service.store, upload.id)
-    _shrunk(service, needed, now)
+        if upload.created_at < oldest:
+            uploads.drop(service.engine, service.store, upload.id)
+    _shrunk(service, now)
     films = [film.output for film in jobs.films(service.engine)]
     shelf.swept(service.store, films, [one.id for one in uploads.everything(service.engine)])
 
 
-def _shrunk(service: Service, needed: set[str], now: float) -> None:
-    """Films first, oldest first but for those just made, and then uploads that nothing in the queue
-    needs."""
+def _shrunk(service: Service, now: float) -> None:
+    """Films first, oldest first, and then uploads that nothing in the queue needs; nothing that was
+    just made or has just come."""
     left = shelf.size_of(service.store) - service.limits.keep_bytes
     for film in jobs.films(service.engine):
         if left <= 0:
@@ -45,9 +45,9 @@ def _shrunk(service: Service, needed: set[str], now: float) -> None:
     for upload in uploads.everything(service.engine):
         if left <= 0:
             return
-        if upload.id not in needed:
+        is_new = upload.created_at >= now - JUST_MADE_SECONDS
+        if not is_new and uploads.drop(service.engine, service.store, upload.id):
             left -= upload.bytes
-            uploads.delete(service.engine, service.store, upload.id)
 
 
 def _drop(service: Service, film: Film) -> None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from kineograph.serve.api import jobs, looking
 from kineograph.serve.api.database import files, reading
+from kineograph.serve.api.database import jobs as rows
 from kineograph.serve.api.limits import Limits
 from kineograph.serve.api.looking import Seen
 from kineograph.serve.api.shelf import Shelf, copied
@@ -112,6 +113,21 @@ def delete(engine: sa.Engine, shelf: Shelf, name: str) -> None:
     with engine.begin() as connection:
         connection.execute(sa.delete(files).where(files.c.id == name))
     (shelf.files / name).unlink(missing_ok=True)
+
+
+def drop(engine: sa.Engine, shelf: Shelf, name: str) -> bool:
+    """Deletes an upload unless a job that is not over needs it; nothing is queued in between."""
+    there = sa.select(files.c.id).where(files.c.id == name).with_for_update()
+    needs = sa.select(rows.c.number).where(
+        rows.c.status.in_((jobs.RUNNING, jobs.QUEUED)), rows.c.inputs.contains(name)
+    )
+    with engine.begin() as connection:
+        connection.execute(there)
+        if connection.execute(needs.limit(1)).first() is not None:
+            return False
+        connection.execute(sa.delete(files).where(files.c.id == name))
+    (shelf.files / name).unlink(missing_ok=True)
+    return True
 
 
 def _upload(row: Any) -> Upload:

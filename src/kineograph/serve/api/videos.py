@@ -245,6 +245,8 @@ def queued(
         job = jobs.add(service.engine, values, service.limits.waiting)
     except jobs.FullError as error:
         raise Refused(429, str(error), None, "queue_full", FULL_RETRY_SECONDS) from error
+    except jobs.GoneError as error:
+        raise Refused(404, str(error), "input_reference", "not_found") from error
     service.keeper.wake()
     tell("queued", id=job.id, owner=asker.owner, task=job.task)
     return job
