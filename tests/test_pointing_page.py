@@ -31,16 +31,17 @@ def streaming(tmp_path: Path) -> Iterator[tuple[str, Pointed]]:
     frames = [stored(picture, "yuv420p") for picture in textured(2, 64, 48)]
     path = film(tmp_path / "film.mkv", frames)
     (frame, _), info = list(video.source_frames(path)), video.probe(path)
+    picture = video.rgb_frame(frame, info)
     pointed, over = Pointed(), Event()
     screen = Screen(info, 64, 48, "as it is", Tally().figures, pointed=pointed)
 
     def taken() -> Iterator[Tensor]:
         while not over.wait(0.02):
-            yield video.rgb_frame(frame, info)
+            yield picture
 
     def work() -> None:
         for number, _ in enumerate(pointed.regions(taken())):
-            screen.put(Made(Given(number, Fraction(number), perf_counter(), frame), None))
+            screen.put(Made(Given(number, Fraction(number), perf_counter(), frame), picture))
 
     worker = Thread(target=work)
     worker.start()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import Float
 from torch import Tensor
 
@@ -118,7 +118,9 @@ def repacked(frame: VideoFrame, pix_fmt: str) -> VideoFrame:
         return frame
     same = {"src_color_range": _LIMITED, "dst_color_range": _LIMITED}
     rgb = {"src_color_range": _FULL, "dst_color_range": _FULL}
-    return frame.reformat(
+    # Its own would be shared by all threads that repack this frame, and that crashes.
+    return VideoReformatter().reformat(
+        frame,
         format=pix_fmt,
         src_colorspace=1,
         dst_colorspace=1,
