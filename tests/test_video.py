@@ -32,6 +32,7 @@ from kineograph.video import (
     read,
     read_recipe,
     reading,
+    rgb_frame,
     source_frames,
     stream,
 )
@@ -494,7 +495,7 @@ def test_reading_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_frame_may_be_shown_by_several_threads_at_once(tmp_path: Path) -> None:
     path = film(tmp_path / "film.mkv", [stored(p, "yuv420p") for p in textured(1, 64, 48)])
-    (frame,), info = list(video.source_frames(path)), video.probe(path)
+    (frame,), info = list(source_frames(path)), probe(path)
     with ThreadPoolExecutor(4) as pool:
-        shown = list(pool.map(lambda _: video.rgb_frame(frame, info), range(400)))
+        shown = list(pool.map(lambda _: rgb_frame(frame, info), range(400)))
     assert all(torch.equal(one, shown[0]) for one in shown)
