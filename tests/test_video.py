@@ -1,7 +1,6 @@
 """What goes into a film comes out again: samples, colours, times, sound, turning, recipe."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +31,6 @@ from kineograph.video import (
     read,
     read_recipe,
     reading,
-    rgb_frame,
     source_frames,
     stream,
 )
@@ -491,11 +489,3 @@ def test_reading_twice_gives_the_same_bytes(tmp_path: Path) -> None:
             for frame in source_frames(source):
                 writer.write_given(frame)
     assert outs[0].read_bytes() == outs[1].read_bytes()
-
-
-def test_a_frame_may_be_shown_by_several_threads_at_once(tmp_path: Path) -> None:
-    path = film(tmp_path / "film.mkv", [stored(p, "yuv420p") for p in textured(1, 64, 48)])
-    (frame,), info = list(source_frames(path)), probe(path)
-    with ThreadPoolExecutor(4) as pool:
-        shown = list(pool.map(lambda _: rgb_frame(frame, info), range(400)))
-    assert all(torch.equal(one, shown[0]) for one in shown)

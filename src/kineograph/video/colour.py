@@ -118,7 +118,7 @@ def repacked(frame: VideoFrame, pix_fmt: str) -> VideoFrame:
         return frame
     same = {"src_color_range": _LIMITED, "dst_color_range": _LIMITED}
     rgb = {"src_color_range": _FULL, "dst_color_range": _FULL}
-    # Its own would be shared by all threads that repack this frame, and that crashes.
+    # The frame's own scaler crashes where two threads repack it; even so, one at a time should.
     return VideoReformatter().reformat(
         frame,
         format=pix_fmt,
