@@ -39,18 +39,6 @@ def colours_of(frames: Float[Tensor, "t 3 h w"]) -> Colours:
     return Colours(colours.mean(0), spread)
 
 
-def recoloured(
-    frames: Float[Tensor, "t 3 h w"],
-    like: Float[Tensor, "n 3 h2 w2"],
-    given: Float[Tensor, "m 3 h3 w3"] | None = None,
-) -> Float[Tensor, "t 3 h w"]:
-    """`frames` moved as moves the colours of `given` (of themselves, if None) onto those of `like`.
-
-    RGB in [-1, 1], clipped to it.
-    """
-    return moved(frames, colours_of(frames if given is None else given), colours_of(like))
-
-
 def moved(frames: Float[Tensor, "t 3 h w"], given: Colours, like: Colours) -> Tensor:
     """`frames` moved as moves the one onto the other. RGB in [-1, 1], clipped to it."""
     lab = (_lab(frames) - given.mean) @ _transport(given.spread, like.spread) + like.mean
