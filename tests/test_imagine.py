@@ -118,9 +118,10 @@ def test_frames_do_not_depend_on_how_many_follow(clip: Tensor) -> None:
     assert torch.equal(shorter, longer[:26])
 
 
-def test_an_edit_of_strength_0_is_the_film() -> None:
+@pytest.mark.parametrize("strength", [0.0, 1e-300, 1e-5])
+def test_an_edit_of_next_to_no_strength_is_the_film(strength: float) -> None:
     film = rand(3, 3, H, W)
-    assert torch.equal(edit(film, 0.0, reference=rand(2, 3, 20, 20, seed=1)), film)
+    assert torch.equal(edit(film, strength, reference=rand(2, 3, 20, 20, seed=1)), film)
 
 
 @settings(max_examples=6, phases=[Phase.generate], deadline=None)

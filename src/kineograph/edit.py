@@ -47,7 +47,7 @@ SURE = 8.0
 NEW = 0.35
 """A frame that the motion fits less than that, on average, begins a shot."""
 FAINT = 1e-4
-"""Live, at less strength than that, which no file of 8 bits would show, the film comes back."""
+"""At less strength than that, which no file of 8 bits would show, the film comes back."""
 NUM_COLOURS, EVERY_PX = 48, 8
 """Live, the colours of a shot are those of its last frames, about so many, every so many pixels."""
 
@@ -64,7 +64,7 @@ def edit(
 
     The region is given for one frame or for each, and is everywhere if None; outside of it every
     bit stays. What differs by less than the noise of `strength` is exchanged (SDEdit, arXiv
-    2108.01073): at 0 the film comes back as it is, near 1 all of it is made of pieces of the
+    2108.01073): near 0 the film comes back as it is, near 1 all of it is made of pieces of the
     reference (of the film itself, if None) on the film's layout. RGB in [-1, 1].
 
     >>> film = torch.rand(3, 3, 16, 16) * 2 - 1
@@ -97,7 +97,7 @@ def editing(
     before = None
     for i in range(t):
         here = inside[i % len(inside)]
-        if strength > 0 and here.any():
+        if strength >= FAINT and here.any():
             before = _remade(maker, frames[i : i + 1], here[None], before)
             yield before.answers[-1].frames[0]
         else:

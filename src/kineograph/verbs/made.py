@@ -106,9 +106,7 @@ def edit(asked: verbs.Edit, told: Told) -> None:
     region = None
     if asked.region is not None:
         region = torch.stack(list(regions.named(asked.region, clip.frames)))
-    look = None
-    if asked.reference is not None:
-        look = look_of(asked.reference)
+    look = None if asked.reference is None else look_of(asked.reference)
     frames = tasks.edit(clip.frames, asked.strength, region, look, asked.seed)
     said = {"strength": asked.strength, "region": asked.region, "seed": asked.seed}
     named = {"reference": asked.reference.name if asked.reference else None}
