@@ -63,7 +63,7 @@ async def estimates(request: Request, service: Served, asker: Who) -> Response:
         return await run_in_threadpool(_estimated, service, asker, body, files)
     finally:
         for name in kept:
-            uploads.delete(service.engine, service.store, name)
+            uploads.drop(service.engine, service.store, name)
 
 
 @router.post("/v1/files", openapi_extra=FILE_BODY, tags=["files"])
@@ -96,10 +96,8 @@ def content(name: str, service: Served, asker: Who) -> Response:
 def delete(name: str, service: Served, asker: Who) -> Response:
     """Remove an upload that nothing in the queue needs."""
     upload = upload_of(service, asker, name)
-    waiting = jobs.in_hand(service.engine, asker.owner)
-    if any(upload.id in job.given.values() for job in waiting):
+    if not uploads.drop(service.engine, service.store, upload.id):
         raise Refused(400, "A video in the queue needs this file.", "id", "in_use")
-    uploads.delete(service.engine, service.store, upload.id)
     return answered({"id": upload.id, "object": "file", "deleted": True})
 
 

@@ -108,13 +108,6 @@ def everything(engine: sa.Engine) -> list[Kept]:
         return [Kept(*row) for row in rows]
 
 
-def delete(engine: sa.Engine, shelf: Shelf, name: str) -> None:
-    """The upload is gone."""
-    with engine.begin() as connection:
-        connection.execute(sa.delete(files).where(files.c.id == name))
-    (shelf.files / name).unlink(missing_ok=True)
-
-
 def drop(engine: sa.Engine, shelf: Shelf, name: str) -> bool:
     """Deletes an upload unless a job that is not over needs it; nothing is queued in between."""
     there = sa.select(files.c.id).where(files.c.id == name).with_for_update()

@@ -170,7 +170,7 @@ async def _created(
         job = await run_in_threadpool(_queued, service, asker, body, files, before, kept)
     except Exception:
         for name in kept:  # nobody knows of them
-            uploads.delete(service.engine, service.store, name)
+            uploads.drop(service.engine, service.store, name)
         raise
     return await run_in_threadpool(_told, service, asker, job)
 
