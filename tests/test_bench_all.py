@@ -30,6 +30,7 @@ from kineograph.evaluate.questions import (
     moving_hole,
     questions,
     resized,
+    still_hole,
     whole_film,
 )
 from kineograph.models import weights
@@ -109,8 +110,19 @@ def test_the_hole_is_a_quarter_and_moves_as_stated(seed: int, size: tuple[int, i
     assert steps.median() >= 0.015 - rounding
 
 
-def test_the_hole_is_grey_and_the_rest_is_the_film() -> None:
-    question = asked("inpaint")[0]
+@given(seed=st.integers(0, 10**6), size=st.sampled_from([(128, 128), (144, 256), (36, 64)]))
+def test_a_still_hole_is_a_box_that_stays(seed: int, size: tuple[int, int]) -> None:
+    hole = still_hole(5, *size, seed)
+    assert hole.eq(hole[:1]).all()
+    rows, columns = hole[0, 0].any(1), hole[0, 0].any(0)
+    assert rows.sum() == round(0.3 * size[0])
+    assert columns.sum() == round(0.3 * size[1])
+    assert torch.equal(hole[0, 0], rows[:, None] & columns)
+
+
+@pytest.mark.parametrize("row", ["inpaint", "still"])
+def test_the_hole_is_grey_and_the_rest_is_the_film(row: str) -> None:
+    question = asked(row)[0]
     assert question.hole is not None
     shown = question.hole.expand_as(question.given)
     assert question.given[shown].eq(0).all()

@@ -100,16 +100,16 @@ class Bench:
     """Measure against every baseline on held-out shots of the allowed footage."""
 
     task: tyro.conf.Positional[str] = "predict"
-    """predict; all: interpolate, denoise, upscale and inpaint; 720p: speed and memory; learn; peer:
-    learning beside another package's video diffusion; or realtime: how fast and how well a world is
-    played."""
+    """predict; all: interpolate, denoise, upscale, inpaint and still; 720p: speed and memory;
+    learn; peer: learning beside another package's video diffusion; or realtime: how fast and how
+    well a world is played."""
     out: Path = field(default_factory=lambda: Path("out/bench"))
     model: str = "kineo-small"
     steps: int = 2
     """Steps of a sample; the mean always takes 1."""
     quick: bool = False
     """PSNR and SSIM only."""
-    rows: tuple[Literal["interpolate", "denoise", "upscale", "inpaint"], ...] = ()
+    rows: tuple[Literal["interpolate", "denoise", "upscale", "inpaint", "still"], ...] = ()
     """Which rows of all; by default every one."""
     footage: tuple[Path, ...] = ()
     """Films to learn, one by one; by default a held-out shot and simulated smoke."""

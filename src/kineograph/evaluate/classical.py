@@ -347,12 +347,19 @@ def _inside(path: Motion) -> Mask:
 
 def _holes(question: Question) -> Holes:
     if question.hole is None:
-        raise ValueError(f"{question.name} has no hole to fill: ask a question of row inpaint.")
+        raise ValueError(
+            f"{question.name} has no hole to fill: ask a question of row inpaint or still."
+        )
     return question.hole[:, 0].numpy()
 
 
 def classical(row: str) -> dict[str, Answer]:
     """Every tuned classical method of a row, by the name that tables give it."""
+    fill: dict[str, Answer] = {
+        "telea": spatial, "median in time": median_in_time,
+        "navier-stokes": partial(spatial, method="navier-stokes"),
+        "nearest in time": nearest_in_time, "along flow": along_flow,
+    }  # fmt: skip
     return {
         "interpolate": {
             "average": average, "farneback middle": partial(middle, how=FARNEBACK),
@@ -369,11 +376,8 @@ def classical(row: str) -> dict[str, Answer]:
             "lanczos, sharpened": partial(sharpened, kernel=cv2.INTER_LANCZOS4),
             "back-projection": partial(enlarged, num_corrections=4),
         },
-        "inpaint": {
-            "telea": spatial, "median in time": median_in_time,
-            "navier-stokes": partial(spatial, method="navier-stokes"),
-            "nearest in time": nearest_in_time, "along flow": along_flow,
-        },
+        "inpaint": fill,
+        "still": fill,
     }[row]  # fmt: skip
 
 

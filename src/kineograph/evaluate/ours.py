@@ -40,15 +40,23 @@ def ours(model: Predictor) -> Mapping[str, Mapping[str, Answer]]:
         {"kineo": enhance(what, live=False), LIVE: enhance(what, live=True)}
         for what in (tasks.Enhancement(denoise=1.0), tasks.Enhancement(scale=UPSCALE))
     )
+    fill = {"kineo": inpaint, LIVE: inpaint_live}
     return {
         "interpolate": {"kineo": interpolate},
         "denoise": denoise,
         "upscale": upscale,
-        "inpaint": {"kineo": inpaint, LIVE: inpaint_live},
+        "inpaint": fill,
+        "still": fill,
     }
 
 
-RESTORERS = {"interpolate": "between", "denoise": "clean", "upscale": "enlarge", "inpaint": "fill"}
+RESTORERS = {
+    "interpolate": "between",
+    "denoise": "clean",
+    "upscale": "enlarge",
+    "inpaint": "fill",
+    "still": "fill",
+}
 
 
 def made_by(model: Predictor) -> dict[str, str]:

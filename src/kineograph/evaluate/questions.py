@@ -25,8 +25,8 @@ FPS = 24.0
 NOISE_LEVELS = 25
 UPSCALE = 4
 GREY = 0.0
-HOLE_SIDE = 0.5
-"""The hole is so much of the height and of the width: a quarter of the picture."""
+HOLE_SIDE, STILL_SIDE = 0.5, 0.3
+"""A moving hole, and one that stays, is so much of the height and of the width."""
 SLOWEST, FASTEST = 0.015, 0.03
 """The hole moves by so much of the width at each frame."""
 
@@ -37,7 +37,7 @@ class Question:
 
     name, shot, row: the clip, the shot that it is cut from, and the row of the bench.
     given: RGB in [-1, 1]; for x4 the small film, for interpolate only the known frames (every
-        second of the film), for inpaint the film with its hole painted grey.
+        second of the film), for inpaint and still the film with its hole painted grey.
     hole: True where `given` must be filled; None where nothing is cut out.
     truth: only the frames that are scored; for interpolate those between the known ones.
     scored: True where squared error is measured; None means everywhere.
@@ -100,8 +100,30 @@ def upscale(frames: Float[Tensor, "t 3 h w"], name: str, shot: str, seed: int = 
 def inpaint(frames: Float[Tensor, "t 3 h w"], name: str, shot: str, seed: int) -> Question:
     """A moving box of a quarter of the picture is grey; the error is measured in it alone."""
     hole = moving_hole(len(frames), frames.shape[-2], frames.shape[-1], seed)
+    return _holed("inpaint", frames, hole, name, shot)
+
+
+def still(frames: Float[Tensor, "t 3 h w"], name: str, shot: str, seed: int) -> Question:
+    """The same of a smaller box that stays where it is, as a mark or a sign does."""
+    hole = still_hole(len(frames), frames.shape[-2], frames.shape[-1], seed)
+    return _holed("still", frames, hole, name, shot)
+
+
+def _holed(
+    row: str, frames: Float[Tensor, "t 3 h w"], hole: Bool[Tensor, "t 1 h w"], name: str, shot: str
+) -> Question:
     given = torch.where(hole, GREY, frames)
-    return Question(name, shot, "inpaint", given, hole, frames, hole, {"fps": FPS})
+    return Question(name, shot, row, given, hole, frames, hole, {"fps": FPS})
+
+
+def still_hole(num_frames: int, height: int, width: int, seed: int) -> Bool[Tensor, "t 1 h w"]:
+    """True in a box somewhere, by seed."""
+    down, across = torch.rand(2, generator=torch.Generator().manual_seed(seed)).tolist()
+    box_h, box_w = round(height * STILL_SIDE), round(width * STILL_SIDE)
+    top, left = round(down * (height - box_h)), round(across * (width - box_w))
+    hole = torch.zeros(num_frames, 1, height, width, dtype=torch.bool)
+    hole[:, :, top : top + box_h, left : left + box_w] = True
+    return hole
 
 
 def moving_hole(num_frames: int, height: int, width: int, seed: int) -> Bool[Tensor, "t 1 h w"]:
@@ -131,6 +153,7 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         "denoise": Row(f"denoise, sigma {NOISE_LEVELS}", denoise, 16, 8),
         "upscale": Row(f"upscale x{UPSCALE}", upscale, 16, 8),
         "inpaint": Row("inpaint, moving box of 25 %", inpaint, 24, 8),
+        "still": Row("inpaint, still box of 9 %", still, 24, 8),
     }
 )
 
