@@ -182,13 +182,22 @@ def test_a_similarity_is_found_among_figures() -> None:
     assert np.allclose(found, [0.01, 0.02, 3, -1], atol=0.02)
 
 
-def test_amid_a_picture_the_guess_is_heard_too() -> None:
-    picture, hole = stones(), np.zeros((HEIGHT, WIDTH), bool)
-    hole[20:44, 30:60] = True
-    amid = next(imagined(guessed([picture], hole)))
-    soft = softly(picture, hole)
-    assert roughness(soft, hole) < roughness(amid, hole) < 0.7 * roughness(picture, hole)
-    assert np.array_equal(amid[~hole], picture[~hole])
+def test_amid_a_picture_the_guess_is_heard_too_where_much_of_the_hole_was_seen() -> None:
+    picture, never = stones(), np.zeros((HEIGHT, WIDTH), bool)
+    never[20:44, 30:60] = True
+    hole, soft = never.copy(), softly(picture, never)
+    hole[8:56, 20:70] = True
+    amid, alone = (next(imagined([Guessed(soft, one, never)])) for one in (hole, never))
+    assert roughness(soft, never) < roughness(amid, never) < 0.7 * roughness(picture, never)
+    assert roughness(alone, never) > 0.6 * roughness(picture, never)
+    for made in (amid, alone):
+        assert np.array_equal(made[~never], picture[~never])
+
+
+def test_a_picture_that_is_all_hole_is_no_error() -> None:
+    everywhere = np.ones((HEIGHT, WIDTH), bool)
+    made = next(imagined([Guessed(stones(), everywhere, everywhere)]))
+    assert made.shape == (HEIGHT, WIDTH, 3)
 
 
 def together(frames) -> Tensor:

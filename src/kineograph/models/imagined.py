@@ -36,6 +36,9 @@ MOST_LIVELY = 0.6
 AMID = 0.5
 """Tuned on watched shots: at 0, 0.25, 0.5, 0.75 and 1 the bench's holes have 22.91, 23.06, 22.94,
 22.57 and 22.00 dB, and ST-LPIPS of 0.0524, 0.0485, 0.0467, 0.0464 and 0.0473."""
+SEEN_ENOUGH, HARDLY_SEEN = 0.5, 0.9
+"""Where more of a hole than the first was never in sight, that rises to 1 at the second: so large
+a guess is a blur, and half of it a ghost."""
 
 
 def thick(hole: Hole) -> Hole:
@@ -107,7 +110,7 @@ def _next(memory: Memory, window: Sequence[Guessed], now: int, seed: int) -> Pic
         trace.frame[wanted], trace.at[wanted] = memory.number, places(*unknown.shape)[wanted]
     _kept(memory, trace, canvas)
     memory.grey, memory.hole = grey, frame.hole
-    share = _share(frame.never)[..., None]
+    share = _share(frame.never, frame.hole)[..., None]
     return np.rint(
         frame.picture + share * (canvas[inner].astype(np.float32) - frame.picture)
     ).astype(np.uint8)
@@ -141,17 +144,21 @@ def _caught_up(
     trace.at[y[shown], x[shown]] = to[shown]
 
 
-def _share(never: Hole) -> Float[np.ndarray, "h w"]:
+def _share(never: Hole, hole: Hole) -> Float[np.ndarray, "h w"]:
     """All of what is imagined at the picture's sides; amid it, so much that on average it is right.
 
     There the guess, the mean of what may be, is held from all around, and often better.
     """
-    count, found = cv2.connectedComponents(never.astype(np.uint8))
-    parts = np.asarray(found, np.int32)
+    parts, wholes = (
+        np.asarray(cv2.connectedComponents(mask.astype(np.uint8))[1], np.int32)
+        for mask in (never, hole)
+    )
+    sizes = np.bincount(wholes.ravel())
+    unseen = np.bincount(wholes[never], minlength=len(sizes)) / np.maximum(sizes, 1)
+    hardly = np.clip((unseen - SEEN_ENOUGH) / (HARDLY_SEEN - SEEN_ENOUGH), 0, 1)
+    shares = (AMID + (1 - AMID) * hardly).astype(np.float32)[wholes]
     rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-    shares = np.full(count, AMID, np.float32)
-    shares[rim], shares[0] = 1, 0
-    return shares[parts]
+    return np.where(never, np.where(np.isin(parts, rim), np.float32(1), shares), np.float32(0))
 
 
 def _border(hole: Hole, margin: int, value: bool) -> Bool[np.ndarray, "h2 w2"]:
