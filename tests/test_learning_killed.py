@@ -19,7 +19,7 @@ from kineograph.train import checkpoint, learning, log
 from kineograph.train.learning import Learning, Plan
 from tests_support import TINY_SHAPE, footage
 
-KILLS = int(os.environ.get("KINEO_KILLS", "4"))
+KILLS = int(os.environ.get("KINEO_KILLS", "2"))
 STEPS = 20 * KILLS
 
 

@@ -101,7 +101,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     if SECONDS < 60:
         yield shared()
         return
-    found = started(tmp_path / "store", "--keep-gb", "0.004")
+    found = started(tmp_path / "store", "--keep-gb", "0.04")
     yield found
     found.stop()
 
