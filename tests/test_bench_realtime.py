@@ -1,6 +1,7 @@
 """The bench of worlds times what it says, and tells a world that obeys from one that does not."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,8 @@ def test_a_world_without_a_game_is_timed_all_the_same(
 ) -> None:
     monkeypatch.setenv("PATH", "")  # and so no browser
     monkeypatch.setattr(bench_realtime, "backends", lambda: ("eager",))
+    briefly = partial(world_quality.lasting, num_frames=2 * world_quality.LOOKED_AT)
+    monkeypatch.setattr(world_quality, "lasting", briefly)
     path = tmp_path / "tiny.safetensors"
     weights.save(tiny_world(), path, {"name": "tiny"})
     peer = checkout(tmp_path / "peer", "time.sleep(0.01)")

@@ -39,7 +39,7 @@ def learn(out: Path) -> None:
 def test_killed_at_random_moments_it_learns_the_same(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kineograph.train.learning"])
+    context.set_forkserver_preload(["kineograph.train.learning", "torch._dynamo"])
     moments = random.Random(0)
     done, ended = 0, False
     while done < KILLS:

@@ -63,7 +63,7 @@ def test_killed_ten_times_at_random_moments_it_ends_the_same(tmp_path: Path) -> 
 def start(out: Path, seconds: float) -> ForkServerProcess:
     """A process that has only imports behind it: a server of such saves importing at each start."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kineograph.train.loop"])
+    context.set_forkserver_preload(["kineograph.train.loop", "torch._dynamo"])
     child = context.Process(target=tiny_run.run, args=(out, seconds, LONGER), daemon=True)
     child.start()
     return child
