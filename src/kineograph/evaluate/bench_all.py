@@ -333,7 +333,7 @@ def facts(about: Mapping[str, Any]) -> list[str]:
     return [
         *(f"{key}: {value}" for key, value in about.items()),
         "One clip from the middle of each shot. PSNR on 8 bits, at most "
-        f"{metrics.PSNR_CAP_DB:g} dB a frame; for inpaint inside the hole, the other measures on "
+        f"{metrics.PSNR_CAP_DB:g} dB a frame; of holes inside them, the other measures on "
         "whole frames with what is known put back.",
         "Flicker is what changes between frames along the film's own motion, by mean absolute "
         "levels, over what changes so in the film itself.",
