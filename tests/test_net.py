@@ -1,5 +1,9 @@
 """The model begins at the classical guess, renders at any size, and its weights travel whole."""
 
+import gc
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -224,6 +228,22 @@ def test_what_holds_no_weights_is_refused(tmp_path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match="does not hold"):
         weights.load(str(path))
+
+
+def test_loading_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A worker loads a model for each film, and makes thousands of them."""
+    weights.save(tiny(), tmp_path / "tiny.safetensors", {"name": "tiny"})
+
+    def blocks() -> int:
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    for _ in range(3):
+        weights.load(str(tmp_path / "tiny.safetensors"))
+    before = blocks()
+    for _ in range(10):
+        weights.load(str(tmp_path / "tiny.safetensors"))
+    assert blocks() - before < 10 * 50
 
 
 def test_an_unknown_name_is_refused() -> None:

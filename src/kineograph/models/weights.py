@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int8
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as tensors_in
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -127,9 +128,9 @@ def _loaded(name: str) -> Model:
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
-            numbers = json.loads(about["shape"])
-            held = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        tensors = in_floats(held)
+        numbers = json.loads(about["shape"])
+        # All at once: safetensors 0.8 never lets go of the shapes of tensors asked for one by one.
+        tensors = in_floats(tensors_in(path.read_bytes()))
         with torch.random.fork_rng(devices=[]):
             model = _made(about.get("kind", "plan"), numbers)
         model.load_state_dict(tensors)
