@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Each test takes one thread, so two workers fill two cores.
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 OUT ?= out
 
 .PHONY: help demo test check bench gallery train-weights format clean
@@ -50,14 +52,14 @@ demo: $(VENV)/.run
 		--compare $(OUT)/demo.png
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(TESTS)
 
 bench: $(VENV)/.peers
 	$(BIN)/kineo bench predict --out $(OUT)/bench

@@ -96,7 +96,7 @@ def memory_of(server: Server) -> int:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """For long, one that nobody else asks, and whose store is small: full after half an hour or so,
+    """For long, one that nobody else asks, and whose store is small: full after twenty minutes,
     but not with what was just made, which stays, and would have all be refused."""
     if SECONDS < 60:
         yield shared()
